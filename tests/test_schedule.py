@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from fuzzydiff_lite.schedule import Schedule, travel
+
+
+def test_linear_matches_its_definition():
+    schedule = Schedule.linear()
+    betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+    assert schedule.T == 1000 and schedule.alpha_bar[0] == 1
+    torch.testing.assert_close(schedule.beta[1:], betas)
+    torch.testing.assert_close(schedule.alpha_bar[500], torch.prod(1 - betas[:500]))
+    assert schedule.alpha_bar[-1] < 1e-4
+
+
+def test_cosine_follows_the_cosine_until_betas_are_capped():
+    schedule = Schedule.cosine(100)
+    t = torch.arange(91, dtype=torch.float64) / 100
+    f = torch.cos((t + 0.008) / 1.008 * torch.pi / 2) ** 2
+    torch.testing.assert_close(schedule.alpha_bar[:91], f / f[0])
+    assert schedule.beta.max() <= 0.999 + 1e-12
+
+
+def test_snr_falls_from_infinity():
+    snr = Schedule.linear(50).snr
+    assert torch.isinf(snr[0]) and (snr[1:] < snr[:-1]).all()
+
+
+@pytest.mark.parametrize("values", [[0.9, 0.5], [1, 0.5, 0.5], [1, 0.5, 0.0], [1]])
+def test_a_schedule_must_fall_from_one(values):
+    with pytest.raises(ValueError, match="alpha_bar"):
+        Schedule(torch.tensor(values))
+
+
+@pytest.mark.parametrize("spacing", ["uniform", "quadratic"])
+@pytest.mark.parametrize("steps", [1, 3, 20, 333, 1000])
+def test_levels_fall_from_the_top_to_zero(spacing, steps):
+    levels = Schedule.linear().levels(steps, spacing)
+    assert levels[0] == 1000 and levels[-1] == 0 and len(levels) == steps + 1
+    assert all(s < t for t, s in zip(levels, levels[1:]))
+
+
+def test_levels_spacing():
+    schedule = Schedule.linear()
+    assert schedule.levels(4) == [1000, 750, 500, 250, 0]
+    assert schedule.levels(4, "quadratic") == [1000, 562, 250, 62, 0]
+    assert schedule.levels() == list(range(1000, -1, -1))
+    for wrong in (0, 1001):
+        with pytest.raises(ValueError, match="steps"):
+            schedule.levels(wrong)
+    with pytest.raises(ValueError, match="spacing"):
+        schedule.levels(10, "cubic")
+
+
+def calls(walk):
+    return sum(move.s < move.t for move in walk)
+
+
+@pytest.mark.parametrize("steps, jump, repeats, expected", [(250, 10, 10, 2410), (100, 10, 10, 910), (50, 10, 5, 210), (250, 10, 1, 250)])
+def test_walk_makes_the_calls_of_repaint(steps, jump, repeats, expected):
+    walk = travel(list(range(steps, -1, -1)), repeats, jump)
+    assert calls(walk) == expected == walk[0].left + 1
+
+
+def test_walk_is_connected_and_ends_clean():
+    levels = Schedule.linear().levels(12)
+    walk = travel(levels, repeats=3, jump=4)
+    assert walk[0].t == 1000 and walk[-1].s == 0
+    assert all(a.s == b.t for a, b in zip(walk, walk[1:]))
+    assert all(abs(levels.index(m.t) - levels.index(m.s)) == 1 for m in walk)
+    assert [m.left for m in walk if m.s < m.t] == list(range(calls(walk) - 1, -1, -1))
+
+
+def test_walk_with_jump_one_repeats_every_step_but_the_last():
+    walk = travel([3, 2, 1, 0], repeats=2)
+    assert [(m.t, m.s) for m in walk] == [(3, 2), (2, 3), (3, 2), (2, 1), (1, 2), (2, 1), (1, 0)]
+
+
+def test_walk_without_repeats_is_the_way_down():
+    assert [(m.t, m.s) for m in travel([5, 2, 0])] == [(5, 2), (2, 0)]
+    with pytest.raises(ValueError, match="repeats"):
+        travel([1, 0], repeats=0)
