@@ -1,0 +1,88 @@
+"""The closed forms every sampler is made of, one function an equation.
+
+Arguments named `alpha_bar_t` and `alpha_bar_s` are values of `Schedule.alpha_bar` at the level of the input and at
+the level of the output: numbers, 0-dimensional tensors, or tensors that broadcast over pictures, e.g. (B, 1, 1, 1).
+Pictures are (B, C, H, W) in [-1, 1] at level 0.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def noise_to(x0: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
+    """A clean picture taken straight to level t with the noise `eps`. Eq. (reparameterisation), book/01_forward."""
+    return _root(alpha_bar_t) * x0 + _root(1 - alpha_bar_t) * eps
+
+
+def renoise(x: Tensor, z: Tensor, alpha_bar_s, alpha_bar_t) -> Tensor:
+    """A picture at level s taken up to a noisier level t with fresh noise `z`. Eq. (forward-between), book/01_forward."""
+    kept = alpha_bar_t / alpha_bar_s
+    return _root(kept) * x + _root(1 - kept) * z
+
+
+def x0_from_eps(x: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
+    """The clean picture that `x` at level t and its noise `eps` imply. Eq. (x0-from-eps), book/02_posterior."""
+    return (x - _root(1 - alpha_bar_t) * eps) / _root(alpha_bar_t)
+
+
+def eps_from_x0(x: Tensor, x0: Tensor, alpha_bar_t) -> Tensor:
+    """The noise that `x` at level t > 0 and its clean picture imply. Eq. (eps-from-x0), book/02_posterior."""
+    return (x - _root(alpha_bar_t) * x0) / _root(1 - alpha_bar_t)
+
+
+def posterior(x: Tensor, x0: Tensor, alpha_bar_t, alpha_bar_s) -> tuple[Tensor, Tensor]:
+    """Mean (shape of `x`) and variance (a number) of q(x_s | x_t, x_0) for s < t.
+
+    Eq. (posterior-mean) and (posterior-variance), book/02_posterior.
+    """
+    alpha = alpha_bar_t / alpha_bar_s
+    beta = 1 - alpha
+    mean = (_root(alpha_bar_s) * beta * x0 + _root(alpha) * (1 - alpha_bar_s) * x) / (1 - alpha_bar_t)
+    return mean, (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta
+
+
+def ddim_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_t, alpha_bar_s, eta: float = 0.0) -> Tensor:
+    """One step of DDIM from level t to s < t with fresh noise `z`; `eta` 0 uses none of it, `eta` 1 is DDPM.
+
+    Source: Song et al. 2021, Eq. 12; Eq. (ddim) and (ddim-sigma), book/05_sampling.
+    """
+    variance = eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
+    return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s - variance) * eps + _root(variance) * z
+
+
+def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True) -> Tensor:
+    """Blend two noisy pictures of one level: weight `m` in [0, 1] for `given`, 1 - m for `hallucinated`.
+
+    With `fix`, the distance from `mean` is stretched so that the blend has the noise variance of its parts:
+    two independent parts of variance v blend to variance (m^2 + (1 - m)^2) v.
+
+    Source: El Helou 2023; Eq. (fused-variance) and (fuzzy-fusion), book/12_fuzzy.
+    """
+    blend = m * given + (1 - m) * hallucinated
+    if not fix:
+        return blend
+    return mean + (blend - mean) / _root(m**2 + (1 - m) ** 2)
+
+
+def gaussian_denoiser(
+    x: Tensor, alpha_bar_t, mean: Tensor, directions: Tensor, variances: Tensor, rest: float | Tensor
+) -> Tensor:
+    """E[x0 | x_t] where clean pictures are Gaussian: the exact denoiser, in closed form.
+
+    `x` (B, d) at level t; `mean` (d,); covariance `directions` diag(`variances`) `directions`^T plus `rest` times
+    the identity on the complement, with orthonormal `directions` (d, K) and `variances` (K,).
+    Eq. (gaussian-denoiser), book/04_network.
+    """
+
+    def gain(variance):
+        return _root(alpha_bar_t) * variance / (alpha_bar_t * variance + 1 - alpha_bar_t)
+
+    z = x - _root(alpha_bar_t) * mean
+    along = (gain(variances) - gain(rest)) * (z @ directions)
+    return mean + gain(rest) * z + along @ directions.T
+
+
+def _root(value):
+    return torch.sqrt(torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64))

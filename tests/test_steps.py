@@ -1,0 +1,108 @@
+"""The closed forms against direct computation with Gaussians, in float64."""
+
+import pytest
+import torch
+
+from fuzzydiff_lite.schedule import Schedule
+from fuzzydiff_lite.steps import (
+    ddim_step,
+    eps_from_x0,
+    fuse,
+    gaussian_denoiser,
+    noise_to,
+    posterior,
+    renoise,
+    x0_from_eps,
+)
+
+ALPHA_BAR = Schedule.linear().alpha_bar
+PAIRS = [(1000, 999), (600, 599), (500, 100), (20, 3), (2, 1), (7, 0)]
+
+
+def randn(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_noise_to_and_back():
+    x0, eps = randn(2, 3, 4, 4), randn(2, 3, 4, 4, seed=1)
+    for t in (1, 300, 1000):
+        x = noise_to(x0, eps, ALPHA_BAR[t])
+        torch.testing.assert_close(x0_from_eps(x, eps, ALPHA_BAR[t]), x0)
+        torch.testing.assert_close(eps_from_x0(x, x0, ALPHA_BAR[t]), eps)
+
+
+def test_noise_to_keeps_unit_variance():
+    x = noise_to(randn(100_000), randn(100_000, seed=1), 0.3)
+    assert abs(x.var() - 1) < 0.02
+
+
+def test_numbers_may_be_floats_and_keep_float32():
+    x0 = torch.ones(1, 3, 2, 2)
+    assert noise_to(x0, x0, 0.5).dtype == torch.float32
+    torch.testing.assert_close(noise_to(x0, x0, 0.5), noise_to(x0, x0, torch.tensor(0.5)))
+
+
+@pytest.mark.parametrize("t, s", PAIRS)
+def test_renoise_composes_with_noise_to(t, s):
+    """Mean and variance of x_t are the same whether x_0 goes there in one stride or by way of s."""
+    a_t, a_s, one = ALPHA_BAR[t], ALPHA_BAR[s], torch.ones(1, dtype=torch.float64)
+    scale = renoise(noise_to(one, 0 * one, a_s), 0 * one, a_s, a_t)
+    spread = renoise(noise_to(0 * one, one, a_s), 0 * one, a_s, a_t) ** 2 + renoise(0 * one, one, a_s, a_t) ** 2
+    torch.testing.assert_close(scale, a_t.sqrt()[None])
+    torch.testing.assert_close(spread, (1 - a_t)[None])
+
+
+@pytest.mark.parametrize("t, s", PAIRS)
+def test_posterior_is_the_conditional_of_the_joint(t, s):
+    """Condition the joint Gaussian of (x_s, x_t) given x_0 on x_t, with the textbook formula."""
+    a_t, a_s = ALPHA_BAR[t], ALPHA_BAR[s]
+    x0, x_t = randn(5), randn(5, seed=1)
+    covariance = (a_t / a_s).sqrt() * (1 - a_s)
+    gain = covariance / (1 - a_t)
+    mean, variance = posterior(x_t, x0, a_t, a_s)
+    torch.testing.assert_close(mean, a_s.sqrt() * x0 + gain * (x_t - a_t.sqrt() * x0))
+    torch.testing.assert_close(variance, (1 - a_s) - gain * covariance, atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("t, s", PAIRS)
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_ddim_keeps_the_marginals(t, s, eta):
+    """From x_t = noise_to(x0, eps) every eta gives mean sqrt(a_s) x0 and variance 1 - a_s."""
+    zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    mean = ddim_step(one, zero, zero, ALPHA_BAR[t], ALPHA_BAR[s], eta)
+    along_eps = ddim_step(zero, one, zero, ALPHA_BAR[t], ALPHA_BAR[s], eta)
+    along_z = ddim_step(zero, zero, one, ALPHA_BAR[t], ALPHA_BAR[s], eta)
+    torch.testing.assert_close(mean, ALPHA_BAR[s].sqrt()[None])
+    torch.testing.assert_close(along_eps**2 + along_z**2, (1 - ALPHA_BAR[s])[None], atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("t, s", PAIRS)
+def test_ddim_with_eta_one_is_the_posterior(t, s):
+    x, x0, z = randn(9), randn(9, seed=1), randn(9, seed=2)
+    a_t, a_s = ALPHA_BAR[t], ALPHA_BAR[s]
+    mean, variance = posterior(x, x0, a_t, a_s)
+    torch.testing.assert_close(ddim_step(x0, eps_from_x0(x, x0, a_t), z, a_t, a_s, 1.0), mean + variance.sqrt() * z)
+
+
+@pytest.mark.parametrize("m", [0.0, 0.07, 0.3, 0.5, 0.9, 1.0])
+def test_fuse_with_fix_keeps_mean_and_variance(m):
+    mean = torch.full((1,), 3.0, dtype=torch.float64)
+    from_given = fuse(mean + 1, mean, mean, m) - mean
+    from_hallucinated = fuse(mean, mean + 1, mean, m) - mean
+    torch.testing.assert_close(fuse(mean, mean, mean, m), mean)
+    torch.testing.assert_close(from_given**2 + from_hallucinated**2, torch.ones_like(mean))
+
+
+def test_fuse_without_fix_loses_variance():
+    zero, one = torch.zeros(1), torch.ones(1)
+    assert fuse(one, zero, zero, 0.5, fix=False) ** 2 + fuse(zero, one, zero, 0.5, fix=False) ** 2 == 0.5
+
+
+def test_gaussian_denoiser_is_the_conditional_mean():
+    d, k, rest, a = 6, 2, 0.1, ALPHA_BAR[400]
+    directions = torch.linalg.qr(randn(d, k)).Q
+    variances, mean, x = torch.tensor([2.0, 0.7], dtype=torch.float64), randn(d, seed=1), randn(4, d, seed=2)
+    covariance = directions * (variances - rest) @ directions.T + rest * torch.eye(d, dtype=torch.float64)
+    gain = a.sqrt() * covariance @ torch.linalg.inv(a * covariance + (1 - a) * torch.eye(d, dtype=torch.float64))
+    expected = mean + (x - a.sqrt() * mean) @ gain.T
+    torch.testing.assert_close(gaussian_denoiser(x, a, mean, directions, variances, rest), expected)
