@@ -1,0 +1,106 @@
+"""The one source of randomness: a counter-based generator that gives the same noise on every machine.
+
+Number `index` of draw `draw` of stream `stream` is a hash of (seed, branch, stream, draw, index) and nothing else.
+So the noise does not depend on device, batch size or library, and `book/_static/noise.mjs` draws the same in a browser.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+MASK = 0xFFFFFFFF
+GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: spreads neighbouring counters over all bits
+
+
+def hash32(h):
+    """Mix the bits of 32-bit integers: Python int, NumPy int64 array or torch int64 tensor, values 0..2^32 - 1.
+
+    Source: the two-multiplication hash of C. Wellons' search for low-bias integer hashes (2018, public domain).
+    """
+    h = h ^ (h >> 16)
+    h = (h * 0x7FEB352D) & MASK
+    h = h ^ (h >> 15)
+    h = (h * 0x846CA68B) & MASK
+    return h ^ (h >> 16)
+
+
+def _key(*counters: int) -> int:
+    key = 0
+    for counter in counters:
+        key = hash32((key ^ (counter & MASK)) + GOLDEN & MASK)
+    return key
+
+
+def _normals(xp, keys, pairs):
+    """Box-Muller on the hashes of counters 2i and 2i + 1; `keys` (B, 1), `pairs` (n,), both int64 of library `xp`."""
+    first, second = (
+        xp.asarray(hash32(counters * GOLDEN & MASK ^ keys), dtype=xp.float64) for counters in (2 * pairs, 2 * pairs + 1)
+    )
+    radius = xp.sqrt(-2.0 * xp.log((first + 1.0) / 2.0**32))  # first + 1: never the log of 0
+    angle = second * (2.0 * math.pi / 2.0**32)
+    return radius * xp.cos(angle), radius * xp.sin(angle)
+
+
+def standard_normal(seed: int, stream: int, draw: int, count: int, branch: int = 0) -> np.ndarray:
+    """`count` standard normal numbers in NumPy, float32: what `Noise` gives for one picture.
+
+    The first half are the cosines of Box-Muller, the second half the sines.
+    """
+    keys = np.array([[_key(seed, branch, stream, draw)]], dtype=np.int64)
+    cos, sin = _normals(np, keys, np.arange((count + 1) // 2, dtype=np.int64))
+    return np.concatenate([cos, sin], 1)[0, :count].astype(np.float32)
+
+
+class Noise:
+    """Standard normal noise. Each call draws anew; each picture of a batch has a stream of its own.
+
+    `Noise(seed)` on a batch of n gives picture i what `Noise(seed, first=i)` gives a batch of one.
+    `branch(k)` is an independent source with the same seed: a sampler draws what it adds to the picture from one
+    branch and what it adds to its measurement from another, so that both can be compared with simpler samplers.
+    """
+
+    def __init__(self, seed: int = 0, first: int = 0, _branch: int = 0):
+        if not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+        self.seed, self.first, self._branch, self._draw = seed, first, _branch, 0
+
+    def branch(self, number: int) -> Noise:
+        """An independent source: same seed and streams, other noise."""
+        return Noise(self.seed, self.first, _key(self._branch, number))
+
+    def __call__(self, shape: Iterable[int], device="cpu", dtype=torch.float32) -> Tensor:
+        """The next draw: shape (B, ...), the first dimension counts pictures."""
+        batch, *rest = shape
+        count = math.prod(rest)
+        keys = [_key(self.seed, self._branch, self.first + i, self._draw) for i in range(batch)]
+        self._draw += 1
+        keys = torch.tensor(keys, dtype=torch.int64, device=device)[:, None]
+        cos, sin = _normals(torch, keys, torch.arange((count + 1) // 2, device=device))
+        return torch.cat([cos, sin], 1)[:, :count].to(dtype).reshape(batch, *rest)
+
+    def like(self, x: Tensor) -> Tensor:
+        """The next draw, with the shape, device and dtype of `x`."""
+        return self(x.shape, x.device, x.dtype)
+
+
+class Replay:
+    """A source that hands out recorded draws in order; every branch of it shares the one list. For tests."""
+
+    def __init__(self, draws: Iterable[Tensor]):
+        self._draws = iter(draws)
+
+    def branch(self, number: int) -> Replay:
+        """The same list: a recording has its draws in the order in which they are used."""
+        return self
+
+    def like(self, x: Tensor) -> Tensor:
+        """The next recorded draw, which must have the shape of `x`."""
+        draw = next(self._draws)
+        if draw.shape != x.shape:
+            raise ValueError(f"the recorded draw has shape {tuple(draw.shape)}, the sampler wants {tuple(x.shape)}")
+        return draw.to(x)
