@@ -1,11 +1,12 @@
 """The one source of randomness: a counter-based generator that gives the same noise on every machine.
 
-Number `index` of draw `draw` of stream `stream` is a hash of (seed, branch, stream, draw, index) and nothing else.
+Number `index` of draw `draw` of stream `stream` is a hash of (seed, branch, draw, stream, index) and nothing else.
 So the noise does not depend on device, batch size or library, and `book/_static/noise.mjs` draws the same in a browser.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 
@@ -29,21 +30,30 @@ def hash32(h):
     return h ^ (h >> 16)
 
 
-def _key(*counters: int) -> int:
+def _key(*counters):
+    """One hash of all counters, each an int or an int64 array of values 0..2^32 - 1."""
     key = 0
     for counter in counters:
-        key = hash32((key ^ (counter & MASK)) + GOLDEN & MASK)
+        key = hash32((key ^ counter & MASK) + GOLDEN & MASK)
     return key
 
 
-def _normals(xp, keys, pairs):
-    """Box-Muller on the hashes of counters 2i and 2i + 1; `keys` (B, 1), `pairs` (n,), both int64 of library `xp`."""
-    first, second = (
-        xp.asarray(hash32(counters * GOLDEN & MASK ^ keys), dtype=xp.float64) for counters in (2 * pairs, 2 * pairs + 1)
-    )
-    radius = xp.sqrt(-2.0 * xp.log((first + 1.0) / 2.0**32))  # first + 1: never the log of 0
-    angle = second * (2.0 * math.pi / 2.0**32)
+def _normals(xp, keys, counters):
+    """Box-Muller on hashed counters: `keys` (B, 1, 1) and `counters` (2, n), both int64 of the library `xp`."""
+    uniform = xp.asarray(hash32(counters ^ keys), dtype=xp.float64) / 2.0**32
+    radius = xp.sqrt(-2.0 * xp.log(uniform[:, 0] + 2.0**-32))  # never the log of 0
+    angle = (2.0 * math.pi) * uniform[:, 1]
     return radius * xp.cos(angle), radius * xp.sin(angle)
+
+
+def _counters(count: int) -> np.ndarray:
+    """The even counters 0, 2, ... and the odd ones 1, 3, ... for `count` numbers, spread over 32 bits, (2, n)."""
+    return np.arange((count + 1) // 2 * 2, dtype=np.int64).reshape(-1, 2).T * GOLDEN & MASK
+
+
+@functools.lru_cache(maxsize=8)
+def _counters_on(count: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(_counters(count)).contiguous().to(device)
 
 
 def standard_normal(seed: int, stream: int, draw: int, count: int, branch: int = 0) -> np.ndarray:
@@ -51,8 +61,8 @@ def standard_normal(seed: int, stream: int, draw: int, count: int, branch: int =
 
     The first half are the cosines of Box-Muller, the second half the sines.
     """
-    keys = np.array([[_key(seed, branch, stream, draw)]], dtype=np.int64)
-    cos, sin = _normals(np, keys, np.arange((count + 1) // 2, dtype=np.int64))
+    keys = np.array([[[_key(seed, branch, draw, stream)]]], dtype=np.int64)
+    cos, sin = _normals(np, keys, _counters(count))
     return np.concatenate([cos, sin], 1)[0, :count].astype(np.float32)
 
 
@@ -77,10 +87,10 @@ class Noise:
         """The next draw: shape (B, ...), the first dimension counts pictures."""
         batch, *rest = shape
         count = math.prod(rest)
-        keys = [_key(self.seed, self._branch, self.first + i, self._draw) for i in range(batch)]
+        streams = torch.arange(self.first, self.first + batch, device=device)
+        keys = _key(self.seed, self._branch, self._draw, streams)
         self._draw += 1
-        keys = torch.tensor(keys, dtype=torch.int64, device=device)[:, None]
-        cos, sin = _normals(torch, keys, torch.arange((count + 1) // 2, device=device))
+        cos, sin = _normals(torch, keys[:, None, None], _counters_on(count, torch.device(device)))
         return torch.cat([cos, sin], 1)[:, :count].to(dtype).reshape(batch, *rest)
 
     def like(self, x: Tensor) -> Tensor:

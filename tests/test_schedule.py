@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -37,7 +39,7 @@ def test_a_schedule_must_fall_from_one(values):
 def test_levels_fall_from_the_top_to_zero(spacing, steps):
     levels = Schedule.linear().levels(steps, spacing)
     assert levels[0] == 1000 and levels[-1] == 0 and len(levels) == steps + 1
-    assert all(s < t for t, s in zip(levels, levels[1:]))
+    assert all(s < t for t, s in itertools.pairwise(levels))
 
 
 def test_levels_spacing():
@@ -56,7 +58,9 @@ def calls(walk):
     return sum(move.s < move.t for move in walk)
 
 
-@pytest.mark.parametrize("steps, jump, repeats, expected", [(250, 10, 10, 2410), (100, 10, 10, 910), (50, 10, 5, 210), (250, 10, 1, 250)])
+@pytest.mark.parametrize(
+    "steps, jump, repeats, expected", [(250, 10, 10, 2410), (100, 10, 10, 910), (50, 10, 5, 210), (250, 10, 1, 250)]
+)
 def test_walk_makes_the_calls_of_repaint(steps, jump, repeats, expected):
     walk = travel(list(range(steps, -1, -1)), repeats, jump)
     assert calls(walk) == expected == walk[0].left + 1
@@ -66,7 +70,7 @@ def test_walk_is_connected_and_ends_clean():
     levels = Schedule.linear().levels(12)
     walk = travel(levels, repeats=3, jump=4)
     assert walk[0].t == 1000 and walk[-1].s == 0
-    assert all(a.s == b.t for a, b in zip(walk, walk[1:]))
+    assert all(a.s == b.t for a, b in itertools.pairwise(walk))
     assert all(abs(levels.index(m.t) - levels.index(m.s)) == 1 for m in walk)
     assert [m.left for m in walk if m.s < m.t] == list(range(calls(walk) - 1, -1, -1))
 
