@@ -1,0 +1,97 @@
+import pytest
+import torch
+
+from fuzzydiff_lite import EmpiricalPrior, GaussianPrior, Prior, Schedule
+from fuzzydiff_lite.prior import fit_gaussian
+
+SCHEDULE = Schedule.linear()
+
+
+def randn(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_gaussian_prior_from_covariance_matches_the_conditional_mean():
+    root = randn(6, 6)
+    covariance, mean, x, a = root @ root.T, randn(1, 2, 3, seed=1), randn(5, 1, 2, 3, seed=2), SCHEDULE.alpha_bar[300]
+    prior = GaussianPrior.from_covariance(mean, covariance)
+    gain = a.sqrt() * covariance @ torch.linalg.inv(a * covariance + (1 - a) * torch.eye(6, dtype=torch.float64))
+    expected = mean.flatten() + (x - a.sqrt() * mean).flatten(1) @ gain.T
+    torch.testing.assert_close(prior.x0(x, 300).flatten(1), expected)
+
+
+def test_standard_normal_prior_shrinks():
+    """For x0 ~ N(0, I), x_t is N(0, I) too and E[x0 | x_t] = sqrt(alpha_bar) x_t, eps = sqrt(1 - alpha_bar) x_t."""
+    prior, x = GaussianPrior(torch.zeros(3, 2, 2, dtype=torch.float64)), randn(4, 3, 2, 2)
+    for t in (1, 500, 1000):
+        a = SCHEDULE.alpha_bar[t]
+        torch.testing.assert_close(prior.x0(x, t), a.sqrt() * x)
+        torch.testing.assert_close(prior.eps(x, t), (1 - a).sqrt() * x)
+
+
+def test_empirical_prior_is_the_weighted_mean():
+    pictures, x, t = randn(7, 1, 2, 2), randn(3, 1, 2, 2, seed=1), 400
+    a = SCHEDULE.alpha_bar[t]
+    distance = (x[:, None] - a.sqrt() * pictures[None]).square().flatten(2).sum(2)
+    weights = (-distance / (2 * (1 - a))).softmax(1)
+    expected = torch.einsum("bn,nchw->bchw", weights, pictures)
+    torch.testing.assert_close(EmpiricalPrior(pictures).x0(x, t), expected)
+
+
+def test_empirical_prior_returns_the_picture_at_low_noise():
+    pictures = randn(5, 1, 4, 4).float()
+    x = SCHEDULE.alpha_bar[1].sqrt().float() * pictures[2:3]
+    torch.testing.assert_close(EmpiricalPrior(pictures).x0(x, 1), pictures[2:3])
+
+
+@pytest.mark.parametrize("predicts", ["v", "eps", "x0"])
+def test_a_network_may_predict_v_eps_or_x0(predicts):
+    """The three parameterisations of one denoiser agree; channels of a learned variance are cut off."""
+    exact, x, t = GaussianPrior(torch.full((3, 2, 2), 0.3, dtype=torch.float64), rest=0.5), randn(2, 3, 2, 2), 321
+
+    def net(x, levels):
+        assert levels.shape == (2,) and (levels == t).all()
+        a, x0, eps = SCHEDULE.alpha_bar[t], exact.x0(x, t), exact.eps(x, t)
+        out = {"v": a.sqrt() * eps - (1 - a).sqrt() * x0, "eps": eps, "x0": x0}[predicts]
+        return torch.cat([out, torch.ones_like(out)], 1)
+
+    prior = Prior(net, SCHEDULE, (3, 2, 2), predicts)
+    torch.testing.assert_close(prior.x0(x, t), exact.x0(x, t))
+    torch.testing.assert_close(prior.eps(x, t), exact.eps(x, t))
+
+
+def test_labels_reach_the_network():
+    def net(x, levels, labels):
+        return x * labels[:, None, None, None]
+
+    assert (Prior(net, SCHEDULE, (1, 1, 1), "x0", label=2).x0(torch.ones(3, 1, 1, 1), 5) == 2).all()
+
+
+def test_gradients_flow_only_where_asked():
+    weight = torch.ones(1, requires_grad=True)
+    prior = Prior(lambda x, levels: weight * x**2, SCHEDULE, (1, 1, 1), "x0")
+    x = torch.full((1, 1, 1, 1), 3.0)
+    assert not prior.x0(x, 5).requires_grad
+    prior.x0(x.requires_grad_(), 5).sum().backward()
+    assert x.grad.item() == 6
+
+
+@pytest.mark.parametrize(
+    "x, t, message",
+    [(torch.zeros(1, 3, 8, 8), 5, "shape"), (torch.zeros(3, 2, 2), 5, "shape"), (torch.zeros(1, 3, 2, 2), 0, "level")],
+)
+def test_bad_questions(x, t, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianPrior(torch.zeros(3, 2, 2)).x0(x, t)
+    with pytest.raises(ValueError, match="predicts"):
+        Prior(None, SCHEDULE, predicts="score")
+
+
+def test_fit_gaussian_recovers_a_gaussian():
+    directions = torch.linalg.qr(randn(12, 2)).Q
+    data = randn(20_000, 2) * torch.tensor([3.0, 1.5]) @ directions.T + 0.1 * randn(20_000, 12, seed=1) + 5
+    mean, v, variances, rest = fit_gaussian(data, 2)
+    assert (mean - 5).abs().max() < 0.1
+    torch.testing.assert_close(variances.double(), torch.tensor([9.01, 2.26], dtype=torch.float64), rtol=0.05, atol=0)
+    assert abs(rest - 0.01) < 0.001
+    torch.testing.assert_close((v.T.double() @ directions).abs(), torch.eye(2, dtype=torch.float64), atol=0.02, rtol=0)
