@@ -1,0 +1,9 @@
+"""Restoring pictures with a diffusion prior: the package behind the book."""
+
+from .noise import Noise
+from .prior import EmpiricalPrior, GaussianPrior, Prior
+from .samplers import run
+from .schedule import Schedule
+from .weights import load_prior
+
+__all__ = ["EmpiricalPrior", "GaussianPrior", "Noise", "Prior", "Schedule", "load_prior", "run"]
