@@ -1,0 +1,176 @@
+"""Reductions between samplers, exact moments on Gaussian priors, and the promises of every sampler."""
+
+import inspect
+import itertools
+
+import pytest
+import torch
+
+from fuzzydiff_lite import GaussianPrior, Noise, Prior, run, samplers
+from fuzzydiff_lite.samplers import classifier_free, ddim, ddpm, fuzzy
+
+TOY = GaussianPrior.from_covariance(
+    torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64).reshape(3, 1, 1),
+    torch.tensor([[0.20, 0.12, 0.0], [0.12, 0.30, -0.1], [0.0, -0.1, 0.25]], dtype=torch.float64),
+)
+COVARIANCE = TOY.directions * TOY.variances @ TOY.directions.T
+
+
+def given(n=1):
+    return (0.3 * Noise(9)((n, 3, 1, 1), dtype=torch.float64)).clamp(-1, 1)
+
+
+@pytest.mark.parametrize(
+    "sampler, options", [(ddpm, {"steps": 500}), (ddim, {"steps": 250}), (ddim, {"steps": 250, "eta": 0.5})]
+)
+def test_moments_of_a_gaussian_prior(sampler, options):
+    n = 4096
+    x = run(sampler(TOY, n, noise=Noise(1), clip=False, **options)).flatten(1)
+    error = 4 * COVARIANCE.diagonal().max().sqrt() / n**0.5
+    assert (x.mean(0) - TOY.mean.flatten()).abs().max() < error
+    assert (x.T.cov() - COVARIANCE).abs().max() < 4 * COVARIANCE.max() * (2 / n) ** 0.5 + 0.01
+
+
+def test_ddim_with_eta_one_is_ddpm():
+    a = run(ddpm(TOY, 4, 30, Noise(2)))
+    torch.testing.assert_close(run(ddim(TOY, 4, 30, eta=1.0, noise=Noise(2))), a)
+    assert not torch.allclose(run(ddim(TOY, 4, 30, eta=0.9, noise=Noise(2))), a)
+
+
+@pytest.mark.parametrize("fix", [True, False])
+def test_fuzzy_that_trusts_nothing_is_ddpm(fix):
+    y = given(4)
+    torch.testing.assert_close(run(fuzzy(TOY, y, 0.0, 30, noise=Noise(2), fix=fix)), run(ddpm(TOY, 4, 30, Noise(2))))
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_fuzzy_that_trusts_everything_returns_what_was_given(repeats):
+    y = given(4)
+    torch.testing.assert_close(run(fuzzy(TOY, y, 1.0, 20, repeats, Noise(2))), y, atol=1e-12, rtol=0)
+
+
+def test_known_pixels_are_exact_and_the_others_move():
+    y, m = given(4), torch.tensor([1.0, 0.0, 0.5], dtype=torch.float64).reshape(1, 3, 1, 1)
+    x = run(fuzzy(TOY, y, m, 20, 2, Noise(3)))
+    torch.testing.assert_close(x[:, 0], y[:, 0], atol=1e-12, rtol=0)
+    assert (x[:, 1:] - y[:, 1:]).abs().min() > 1e-4
+
+
+def test_more_trust_stays_closer():
+    y = given(256)
+    rms = [(run(fuzzy(TOY, y, m, 20, noise=Noise(4))) - y).square().mean().sqrt() for m in (0.0, 0.2, 0.5, 0.8, 1.0)]
+    assert all(far > near for far, near in itertools.pairwise(rms))
+
+
+def test_the_fix_matters_and_is_off_at_level_zero():
+    y = given(256)
+    *_, last = fuzzy(TOY, y, 0.5, 20, noise=Noise(4))
+    *_, unfixed = fuzzy(TOY, y, 0.5, 20, noise=Noise(4), fix=False)
+    assert last.level == 0 and (last.x - unfixed.x).square().mean().sqrt() > 0.01
+    # At level 0 context and hallucination are y and x0: their plain blend.
+    torch.testing.assert_close(last.x, 0.5 * y + 0.5 * last.x0)
+
+
+def test_repeats_bring_the_conditional_mean_closer():
+    """Two correlated numbers, one known: one pass forgets the correlation, repeats recover it."""
+    covariance = torch.tensor([[0.30, 0.27], [0.27, 0.30]], dtype=torch.float64)
+    prior = GaussianPrior.from_covariance(torch.zeros(2, 1, 1, dtype=torch.float64), covariance)
+    n, known = 1024, 0.6
+    y = torch.tensor([known, 0.0], dtype=torch.float64).reshape(1, 2, 1, 1).expand(n, -1, -1, -1)
+    m = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 2, 1, 1)
+    means = [run(fuzzy(prior, y, m, 50, J, Noise(5), clip=False))[:, 1].mean().item() for J in (1, 10)]
+    exact = 0.27 / 0.30 * known
+    assert abs(means[1] - exact) < 0.07 and abs(means[0] - exact) > 0.14
+
+
+SAMPLERS = {
+    "ddpm": lambda prior, n, noise: ddpm(prior, n, 12, noise),
+    "ddim": lambda prior, n, noise: ddim(prior, n, 12, 0.7, noise, "quadratic"),
+    "fuzzy": lambda prior, n, noise: fuzzy(prior, given(1).expand(n, -1, -1, -1), 0.4, 12, 2, noise),
+}
+
+
+def test_every_sampler_keeps_the_promises():
+    algorithms = {name for name in samplers.__all__ if inspect.isgeneratorfunction(getattr(samplers, name))}
+    assert algorithms == set(SAMPLERS)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_batch_of_n_is_n_singles(name):
+    batch = run(SAMPLERS[name](TOY, 3, Noise(6)))
+    singles = torch.cat([run(SAMPLERS[name](TOY, 1, Noise(6, first=i))) for i in range(3)])
+    torch.testing.assert_close(batch, singles, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_steps_count_down_to_level_zero(name):
+    calls = 0
+
+    class Counted(GaussianPrior):
+        def x0(self, x, t):
+            nonlocal calls
+            calls += 1
+            return super().x0(x, t)
+
+    prior = Counted(TOY.mean, 0.1, schedule=TOY.schedule)
+    steps = list(SAMPLERS[name](prior, 2, Noise(0)))
+    assert [step.left for step in steps] == list(range(calls - 1, -1, -1))
+    assert steps[-1].level == 0 and all(step.x.shape == step.x0.shape == (2, 3, 1, 1) for step in steps)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_same_seed_same_pictures(name):
+    assert torch.equal(run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(1))))
+    assert not torch.equal(run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(2))))
+
+
+def test_clip_bounds_the_guess():
+    wide = GaussianPrior(torch.zeros(3, 1, 1), rest=25.0)
+    assert max(step.x0.abs().max() for step in ddpm(wide, 64, 10)) == 1
+    assert max(step.x0.abs().max() for step in ddpm(wide, 64, 10, clip=False)) > 1
+
+
+def test_run_shows_progress_of_network_calls(capsys):
+    run(ddpm(TOY, 1, 7), progress=True)
+    assert "7/7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "y, m, message",
+    [
+        (torch.zeros(3, 1, 1), 0.5, "shape"),
+        (torch.zeros(1, 3, 2, 2), 0.5, "shape"),
+        (torch.full((1, 3, 1, 1), 1.5), 0.5, r"\[-1, 1\]"),
+        (torch.full((1, 3, 1, 1), float("nan")), 0.5, "NaN"),
+        (torch.zeros(1, 3, 1, 1), 1.5, r"m must"),
+        (torch.zeros(1, 3, 1, 1), -0.1, r"m must"),
+        (torch.zeros(1, 3, 1, 1), float("nan"), "m must"),
+        (torch.zeros(1, 3, 1, 1), torch.zeros(1, 2, 1, 1), "does not fit"),
+        (torch.zeros(1, 3, 1, 1), torch.zeros(1, 1), "does not fit"),
+    ],
+)
+def test_fuzzy_refuses_bad_input_before_any_call(y, m, message):
+    def never(x, levels):
+        raise AssertionError("the network was called")
+
+    with pytest.raises(ValueError, match=message):
+        run(fuzzy(Prior(never, TOY.schedule, (3, 1, 1)), y, m, 5))
+
+
+def test_ddim_refuses_other_etas():
+    with pytest.raises(ValueError, match="eta"):
+        run(ddim(TOY, eta=1.2))
+
+
+def test_classifier_free_guidance_extrapolates_from_no_label():
+    def net(x, levels, labels):  # a "network" whose x0 is its label
+        return torch.ones_like(x) * labels[:, None, None, None]
+
+    prior, x = Prior(net, TOY.schedule, (1, 1, 1), "x0", label=0), torch.zeros(2, 1, 1, 1)
+    for scale in (0.0, 1.0, 3.0):  # tones are numbered colour 0, mono 1, none 2
+        assert (classifier_free(prior, "mono", scale).x0(x, 5) == 2 + scale * (1 - 2)).all()
+        assert (classifier_free(prior, "colour", scale).x0(x, 5) == 2 + scale * (0 - 2)).all()
+    with pytest.raises(ValueError, match="tone"):
+        classifier_free(prior, "sepia", 2.0)
+    with pytest.raises(ValueError, match="labels"):
+        classifier_free(TOY, "mono", 2.0)
