@@ -1,0 +1,136 @@
+"""Pictures in: the face collection the prior is trained on, and single files, as tensors in [-1, 1]."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from .unet import TONES
+
+FOLDER = Path(__file__).parent / "assets"
+ASTRONAUT_BOX = (142, 20, 312, 190)  # left, top, right, bottom in the 512x512 portrait
+
+
+def faces64_folder() -> Path:
+    """Where `faces64.zip` and `faces64.csv` lie: $FUZZYDIFF_FACES64, or `shared/faces64` in or beside this folder.
+
+    Raises ValueError where there are none. The book and the tests do not need them; training does.
+    """
+    places = [os.environ.get("FUZZYDIFF_FACES64"), "shared/faces64", "../shared/faces64"]
+    for place in filter(None, places):
+        if (Path(place) / "faces64.zip").is_file():
+            return Path(place)
+    raise ValueError(
+        "no faces64.zip in $FUZZYDIFF_FACES64, shared/faces64 or ../shared/faces64: "
+        "set FUZZYDIFF_FACES64 to the folder that holds it and faces64.csv"
+    )
+
+
+def load_faces64(folder: Path | None = None, size: int = 64, **wanted: str) -> tuple[Tensor, Tensor, list[str]]:
+    """Faces as (pictures uint8 (n, 3, size, size), tones (n,), names), in the order of `faces64.csv`.
+
+    `wanted` selects rows by column, e.g. split="val", source="london", tone="colour". Raises ValueError where
+    nothing is selected and for a broken collection.
+    """
+    folder = folder or faces64_folder()
+    with open(folder / "faces64.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if all(row[key] == value for key, value in wanted.items())]
+    if not rows:
+        raise ValueError(f"no face in {folder} has {wanted}")
+    try:
+        with zipfile.ZipFile(folder / "faces64.zip") as archive:
+            pictures = [Image.open(io.BytesIO(archive.read(f"{row['name']}.webp"))) for row in rows]
+            if size != 64:
+                pictures = [p.resize((size, size), Image.Resampling.BOX) for p in pictures]
+            stack = np.stack([np.asarray(p.convert("RGB")) for p in pictures])
+    except (zipfile.BadZipFile, UnidentifiedImageError, KeyError) as error:
+        raise ValueError(f"{folder / 'faces64.zip'} does not hold the pictures of faces64.csv: {error}") from error
+    tones = torch.tensor([TONES.index(row["tone"]) for row in rows])
+    return torch.from_numpy(stack).permute(0, 3, 1, 2).contiguous(), tones, [row["name"] for row in rows]
+
+
+def from_uint8(pictures: Tensor) -> Tensor:
+    """8-bit values 0..255 to floats in [-1, 1]."""
+    return pictures.float() / 127.5 - 1
+
+
+def to_uint8(pictures: Tensor) -> Tensor:
+    """Floats, clamped to [-1, 1], to the nearest 8-bit values."""
+    return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte()
+
+
+def open_picture(path: str | Path, mode: str = "RGB") -> Image.Image:
+    """A picture file, turned upright as its camera says, in Pillow's `mode`.
+
+    Raises ValueError for a missing file and for one that is not a picture, or too large to be one.
+    """
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip instead of scale
+                image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
+            elif image.mode == "P":
+                image = image.convert("RGBA")  # a palette may have transparency, which RGB drops
+            return image.convert(mode)
+    except FileNotFoundError as error:
+        raise ValueError(f"no such file: {path}") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"not a picture: {path}") from error
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """A Pillow picture, RGB or grey, as (1, 3, H, W) in [-1, 1]."""
+    return from_uint8(torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1)[None])
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    """One picture, (3, H, W) or (1, 3, H, W) in [-1, 1], as a Pillow picture."""
+    if picture.ndim == 4:
+        (picture,) = picture
+    return Image.fromarray(to_uint8(picture).permute(1, 2, 0).cpu().numpy())
+
+
+def crop_square(
+    image: Image.Image,
+    box: tuple[int, int, int, int] | None = None,
+    size: int = 64,
+    kernel: Image.Resampling = Image.Resampling.LANCZOS,
+) -> Image.Image:
+    """The square `box` (left, top, right, bottom) of a picture, or its largest central one, at `size` pixels.
+
+    Raises ValueError for a box that is not a square inside the picture.
+    """
+    width, height = image.size
+    if box is None:
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        box = (left, top, left + side, top + side)
+    left, top, right, bottom = box
+    if right - left != bottom - top or not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise ValueError(f"the box {box} is not a square inside a picture of {width}x{height} pixels")
+    return image.crop(box).resize((size, size), kernel)
+
+
+def astronaut() -> Tensor:
+    """The face of scikit-image's astronaut (a NASA portrait of Eileen Collins, public domain), (1, 3, 64, 64).
+
+    Cropped like the faces the prior was trained on. A real face that the prior has never seen.
+    """
+    from skimage.data import astronaut as portrait
+
+    return to_tensor(crop_square(Image.fromarray(portrait()), ASTRONAUT_BOX))
+
+
+def people(n: int = 256) -> Tensor:
+    """The first `n` of 256 people who do not exist, drawn from the shipped prior, (n, 3, 64, 64)."""
+    whole = to_tensor(Image.open(FOLDER / "people.webp"))[0]
+    tiles = whole.unfold(1, 64, 64).unfold(2, 64, 64)  # (3, rows, columns, 64, 64)
+    return tiles.flatten(1, 2).transpose(0, 1)[:n].contiguous()
