@@ -1,0 +1,262 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fuzzydiff_lite import cli, masks
+from fuzzydiff_lite.data import ASTRONAUT_BOX, astronaut, open_picture, to_image, to_tensor, to_uint8
+
+BOX = ["--box", *map(str, ASTRONAUT_BOX)]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with the portrait `photo.png`, a mask of its size, one of the square and one of another size."""
+    from skimage.data import astronaut as portrait
+
+    folder = tmp_path_factory.mktemp("files")
+    photo = Image.fromarray(portrait())
+    photo.save(folder / "photo.png")
+    mask = Image.new("L", photo.size, 255)
+    mask.paste(0, (150, 60, 312, 90))
+    mask.save(folder / "mask.png")
+    grey = Image.new("L", (64, 64), 128)
+    grey.save(folder / "grey.png")
+    Image.new("L", (100, 100)).save(folder / "small.png")
+    (folder / "text.png").write_text("not pixels")
+    (folder / "broken.safetensors").write_bytes(b"not weights")
+    return folder
+
+
+@pytest.fixture
+def restore(files, monkeypatch, capsys):
+    """Run `fuzzydiff restore` in that folder with 2 steps walked once; gives (exit code, stdout, stderr)."""
+
+    def run(*words, source="photo.png"):
+        monkeypatch.chdir(files)
+        quick = ["restore", source, "--steps", "2", "--repeats", "1", "-o", "out.png"]
+        code = cli.main([*quick, *map(str, words)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_restore_keeps_what_is_trusted_and_changes_the_rest(restore, files):
+    code, out, err = restore("--mask", "mask.png", *BOX)
+    assert code == 0 and "2 network calls" in out and "wrote out.png" in out
+    assert "2/2" in err  # the progress bar
+    image, mask = open_picture("photo.png"), open_picture("mask.png", "L")
+    y, m = cli.square(image, mask, ASTRONAUT_BOX, 64)
+    restored = to_tensor(open_picture("out.png"))
+    kept = (m == 1).expand_as(y)
+    assert restored.shape == (1, 3, 64, 64)
+    assert 0.7 < kept.float().mean() < 0.9
+    assert torch.equal(restored[kept], y[kept])
+    assert (restored - y)[~kept].abs().mean() > 0.02
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(restore, files):
+    written = []
+    for seed in (0, 0, 1):
+        assert restore("--m", "0.5", "--seed", seed, *BOX)[0] == 0
+        written.append((files / "out.png").read_bytes())
+    assert written[0] == written[1] != written[2]
+
+
+def test_every_option_reaches_the_sampler(restore, files):
+    def pixels(*words):
+        assert restore("--m", "0.5", *BOX, *words)[0] == 0
+        return (files / "out.png").read_bytes()
+
+    plain = pixels()
+    for words in (["--no-fix"], ["--repeats", "2"], ["--steps", "3"], ["--tone", "mono"], ["--m", "0.6"]):
+        assert pixels(*words) != plain, words
+
+
+def test_the_map_is_m_times_the_mask(restore, files):
+    code, out, _ = restore("--mask", "grey.png", "--m", "0.5", *BOX)
+    assert code == 0 and f"mean trust in the picture {0.5 * 128 / 255:.2f}" in out
+
+
+def test_preview_shows_before_map_and_after(restore, files):
+    code, out, _ = restore("--mask", "box", "--preview", *BOX)
+    assert code == 0 and "out-preview.png" in out
+    strip = to_tensor(Image.open("out-preview.png"))[..., 1::4, 1::4]
+    assert strip.shape == (1, 3, 64, 192)
+    before, shown, after = strip.split(64, 3)
+    assert torch.equal(to_uint8(before), to_uint8(astronaut()))
+    assert torch.equal(shown, masks.box().expand(1, 3, 64, 64) * 2 - 1)
+    assert torch.equal(after, to_tensor(Image.open("out.png")))
+
+
+def test_quiet_prints_nothing(restore):
+    assert restore("--m", "0.5", "--quiet") == (0, "", "")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "P", "1"])
+def test_pictures_of_any_size_and_mode_go_in(restore, files, mode):
+    Image.open(files / "photo.png").crop((100, 0, 400, 200)).convert(mode).save(files / "odd.png")
+    assert restore("--m", "0.5", "--steps", 1, source="odd.png")[0] == 0
+    assert Image.open(files / "out.png").size == (64, 64)
+
+
+def test_photos_are_turned_upright_with_their_masks(restore, files):
+    photo = Image.open(files / "photo.png").crop((100, 0, 400, 200))
+    exif = photo.getexif()
+    exif[0x0112] = 6  # orientation: the camera was turned by a quarter
+    photo.save(files / "turned.jpg", exif=exif)
+    Image.new("L", (200, 300)).save(files / "upright.png")
+    assert restore("--mask", "upright.png", "--steps", 1, source="turned.jpg")[0] == 0
+
+
+def test_paint_in_the_hole_does_not_bleed_into_what_is_kept():
+    true = to_image(astronaut()).resize((200, 200), Image.Resampling.BICUBIC)
+    mask = Image.new("L", true.size, 255)
+    mask.paste(0, (50, 71, 150, 102))
+    painted = true.copy()
+    painted.paste((0, 255, 0), (50, 71, 150, 102))
+    y, m = cli.square(painted, mask, None, 64)
+    clean, _ = cli.square(true, mask, None, 64)
+    assert ((m > 0) & (m < 1)).any()  # the edge of the hole falls inside pixels
+    torch.testing.assert_close(m * y, m * clean, atol=0.02, rtol=0)
+
+
+def test_a_mask_picture_is_white_where_the_picture_is_kept():
+    image, mask = Image.new("RGB", (64, 64), (9, 9, 9)), Image.new("L", (64, 64), 255)
+    mask.paste(0, (0, 0, 64, 32))
+    _, m = cli.square(image, mask, None, 64)
+    assert m[..., :32, :].max() == 0 and m[..., 32:, :].min() == 1
+
+
+@pytest.mark.parametrize(
+    "words, error",
+    [
+        (["--mask", "missing.png"], "no such file: missing.png"),
+        (["--mask", "text.png"], "not a picture: text.png"),
+        (["--mask", "small.png"], "the mask has 100x100 pixels, but the picture has 512x512 and its square 64x64"),
+        (["--m", "1.5"], "--m: must be between 0 and 1, got 1.5"),
+        (["--m", "nan"], "--m: must be between 0 and 1, got nan"),
+        (["--m", "half"], "--m: invalid float value: 'half'"),
+        ([], "every pixel is trusted fully"),
+        (["--m", "0.5", "--repeats", "0"], "--repeats: must be at least 1, got 0"),
+        (["--m", "0.5", "--steps", "0"], "--steps: must be between 1 and 1000, got 0"),
+        (["--m", "0.5", "--steps", "1001"], "--steps: must be between 1 and 1000, got 1001"),
+        (["--m", "0.5", "--seed", "-1"], "--seed: must be at least 0, got -1"),
+        (["--m", "0.5", "--method", "magic"], "--method: invalid choice: 'magic'"),
+        (["--m", "0.5", "--tone", "loud"], "--tone: invalid choice: 'loud'"),
+        (["--m", "0.5", "--box", "0", "0", "9", "8"], "not a square inside a picture of 512x512"),
+        (["--m", "0.5", "--weights", "broken.safetensors"], "broken.safetensors does not hold the weights"),
+        (["--m", "0.5", "--weights", "photos"], "no weights called photos"),
+        (["--m", "0.5", "-o", "nowhere/out.png"], "no such folder: nowhere"),
+        (["--m", "0.5", "-o", "out.xyz"], "a name that ends in .png"),
+        (["--m", "0.5", "-o", "out"], "a name that ends in .png"),
+        (["--m", "0.5", "-o", "photo.png"], "photo.png is the picture to restore"),
+        (["--m", "0.5", "--colour", "red"], "unrecognized arguments: --colour red"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(restore, words, error):
+    check_error(restore(*words), error)
+
+
+@pytest.mark.parametrize(
+    "name, error", [("missing.png", "no such file"), ("text.png", "not a picture"), (".", "not a")]
+)
+def test_a_bad_picture_is_one_line_and_exit_code_2(restore, name, error):
+    check_error(restore("--m", "0.5", source=name), error)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_missing_device_is_named(restore):
+    check_error(restore("--m", "0.5", "--device", "cuda"), "there is no CUDA device here")
+
+
+def test_damaged_weights_that_ship_are_noticed(restore, monkeypatch):
+    monkeypatch.setitem(sys.modules["fuzzydiff_lite.weights"].SHA256, "faces64", "0" * 64)
+    check_error(restore("--m", "0.5"), "is damaged")
+
+
+def check_error(result, words):
+    code, out, err = result
+    assert code == 2 and out == ""
+    assert err.startswith("fuzzydiff: error: ") and err.count("\n") == 1 and err.endswith("\n")
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    "words, calls",
+    [
+        ([], "2 network calls"),
+        (["--eta", "1"], "2 network calls"),
+        (["--method", "ddpm"], "2 network calls"),
+        (["--guidance", "2", "--steps", "1"], "2 network calls"),
+    ],
+)
+def test_sample_writes_a_sheet(words, calls, tmp_path, capsys):
+    path = tmp_path / "sheet.png"
+    quick = ["sample", "--n", "4", "--steps", "2", "-o", str(path)]
+    assert cli.main([*quick, *words]) == 0
+    assert calls in capsys.readouterr().out
+    assert Image.open(path).size == (128, 128)
+    first = path.read_bytes()
+    assert cli.main([*quick, *words]) == 0 and path.read_bytes() == first
+    assert cli.main([*quick, *words, "--seed", "1"]) == 0 and path.read_bytes() != first
+
+
+def test_a_sample_does_not_depend_on_how_many_are_drawn(tmp_path):
+    for n in (1, 4):
+        assert cli.main(["sample", "--n", str(n), "--steps", "1", "-o", str(tmp_path / f"{n}.png"), "--quiet"]) == 0
+    one, four = (np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in (1, 4))
+    assert abs(one - four[:64, :64]).max() <= 1  # a batch of another size may round otherwise
+
+
+@pytest.mark.parametrize(
+    "words, error",
+    [
+        (["--n", "0"], "--n: must be at least 1, got 0"),
+        (["--eta", "2"], "--eta: must be between 0 and 1, got 2"),
+        (["--method", "ddpm", "--eta", "0.5"], "--eta belongs to --method ddim"),
+    ],
+)
+def test_sample_refuses_bad_options(words, error, tmp_path, capsys):
+    code = cli.main(["sample", "-o", str(tmp_path / "sheet.png"), *words])
+    check_error((code, *capsys.readouterr()), error)
+
+
+def test_train_says_where_it_looked_for_its_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FUZZYDIFF_FACES64", raising=False)
+    code = cli.main(["train", "--folder", "run"])
+    check_error((code, *capsys.readouterr()), "FUZZYDIFF_FACES64")
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_hands_its_options_on(tmp_path, monkeypatch, capsys):
+    calls = []
+    (tmp_path / "faces64.zip").touch()
+    monkeypatch.setenv("FUZZYDIFF_FACES64", str(tmp_path))
+    monkeypatch.setattr(cli, "train", lambda *given: calls.append(given))
+    words = ["--images", "100", "--batch", "4", "--rate", "1e-3", "--minutes", "2", "--start", "faces64", "--seed", "5"]
+    assert cli.main(["train", "--folder", "run", *words]) == 0
+    [(folder, recipe, start, minutes)] = calls
+    assert (str(folder), start, minutes) == ("run", "faces64", 2)
+    assert (recipe.images, recipe.batch, recipe.rate, recipe.seed) == (100, 4, 1e-3, 5)
+    assert str(tmp_path) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["sample", "restore", "train"])
+def test_the_help_of_each_command_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main([command, "--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0 and f"\n  fuzzydiff {command} " in out
+
+
+def test_the_module_runs():
+    command = [sys.executable, "-m", "fuzzydiff_lite.cli"]
+    done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in ("sample", "restore", "train"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    check_error((done.returncode, done.stdout, done.stderr), "COMMAND")
