@@ -1,0 +1,40 @@
+# Needs Python 3.11 or later and nothing else; the environment is made on the way. README says what each target costs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.PHONY: book html test train bench measure clean
+
+book: html  ## build the book and read it in a browser
+	$(BIN)/python book/_ext/serve.py _build/html
+
+html: $(READY)  ## build the book; a failed build forgets its pages, so that the next one reports the same faults
+	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+
+test: $(READY)  ## unit tests, every notebook, the book, its pages
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 -p no:python book/*.ipynb
+	$(MAKE) html
+	$(BIN)/python -m pytest tests -m pages
+
+train: $(READY)  ## train the prior
+	$(BIN)/fuzzydiff train
+
+bench: $(READY)  ## measure speed
+	$(BIN)/python -m benchmarks.speed
+
+measure: $(READY)  ## everything that depends on the weights
+	$(BIN)/python -m benchmarks.people
+	$(BIN)/python -m benchmarks.elbo
+	$(BIN)/python -m benchmarks.grids
+	$(BIN)/python -m benchmarks.nearest
+
+clean:  ## what was built; the environment and trained weights stay
+	rm -rf _build .pytest_cache .ruff_cache
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -r requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	touch $@

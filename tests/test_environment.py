@@ -1,0 +1,83 @@
+"""The four lists of versions agree: pyproject.toml, requirements.lock, environment.yml, CITATION.cff."""
+
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import tomllib
+import yaml
+from cffconvert import Citation
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"pytorch": "torch"}
+CONDA_ONLY = {"python", "pip"}
+
+
+def pins(lines) -> dict[str, str]:
+    """Name -> version of `name==version` lines; raises ValueError for a line of any other form."""
+    found = {}
+    for line in lines:
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line)
+        if not match:
+            raise ValueError(f"not an exact pin: {line!r}")
+        found[canonicalize_name(CONDA_NAMES.get(match[1], match[1]))] = match[2]
+    return found
+
+
+LOCK = pins(line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#"))
+WANTED = PROJECT["dependencies"] + [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
+
+
+@pytest.mark.parametrize("line", ["numpy>=1.26", "torch==2.13.0+cpu", "-e .", "numpy @ file:///numpy.whl", ""])
+def test_only_exact_pins_are_pins(line):
+    with pytest.raises(ValueError, match="not an exact pin"):
+        pins([line])
+
+
+@pytest.mark.parametrize("line", WANTED)
+def test_the_lock_satisfies_the_project(line):
+    wanted = Requirement(line)
+    assert LOCK[canonicalize_name(wanted.name)] in wanted.specifier
+
+
+@pytest.mark.parametrize("name", LOCK)
+@pytest.mark.skipif((Path(sys.prefix) / "conda-meta").is_dir(), reason="conda chooses the indirect dependencies itself")
+def test_the_lock_is_complete_and_installed(name):
+    assert metadata.version(name).split("+")[0] == LOCK[name]
+    for line in metadata.requires(name) or []:
+        needed = Requirement(line)
+        for_cuda = name == "torch" and re.match("nvidia|cuda|triton", needed.name)  # PyPI's torch brings its own
+        if not for_cuda and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
+            assert LOCK[canonicalize_name(needed.name)] in needed.specifier, f"{name} needs {line}"
+
+
+def test_torch_is_pinned():
+    assert LOCK["torch"] == "2.13.0"
+
+
+def test_conda_has_the_versions_of_the_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (from_pip,) = (entry["pip"] for entry in environment if isinstance(entry, dict))
+    from_conda = [line for line in environment if isinstance(line, str) and line.split("=")[0] not in CONDA_ONLY]
+    assert from_pip[-1] == "--editable ."
+    named = pins(from_conda + from_pip[:-1])
+    assert named == {name: LOCK[name] for name in named}
+    assert named.keys() >= {canonicalize_name(Requirement(line).name) for line in WANTED}
+
+
+def test_the_citation_is_valid_and_of_this_version():
+    text = (ROOT / "CITATION.cff").read_text()
+    Citation(cffstr=text).validate()
+    assert yaml.safe_load(text)["version"] == PROJECT["version"] == metadata.version("fuzzydiff_lite")
+    assert yaml.safe_load(text)["license"] == PROJECT["license"]
+
+
+def test_a_broken_citation_is_noticed():
+    text = (ROOT / "CITATION.cff").read_text().replace("title:", "tilte:", 1)
+    with pytest.raises(Exception, match="tilte|title"):
+        Citation(cffstr=text).validate()
