@@ -1,0 +1,132 @@
+"""The form of the chapters: every notebook of book/ is in the table of contents, clean, and asserts its numbers."""
+
+import ast
+import copy
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+LONGEST_CELL = 12  # lines of code
+SHORTEST_ALT = 40  # characters
+
+
+def faults(notebook) -> list[str]:
+    """What is wrong with the form of a notebook, a line each."""
+    cells = notebook.cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    found = [f"{cell.id}: {fault}" for cell in code for fault in cell_faults(cell)]
+    if notebook.metadata != METADATA or (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
+        found.append("the notebook's metadata is not the agreed one, or its format not 4.5")
+    if [cell.id for cell in cells] != [f"c{i:02d}" for i in range(1, len(cells) + 1)]:
+        found.append("the cell ids are not c01, c02, …")
+    if not any(re.search(r"^\s*assert\b|\bassert_close\(", cell.source, re.MULTILINE) for cell in code):
+        found.append("no cell asserts anything")
+    for i, cell in enumerate(code):
+        for name in explorers(cell):
+            drives = (later for later in code[i + 1 :] if "remove-cell" in later.metadata.get("tags", []))
+            if not any(re.search(rf"\b{name}\.set\(", drive.source) for drive in drives):
+                found.append(f"{cell.id}: no remove-cell after it calls {name}.set(")
+    return found
+
+
+def cell_faults(cell) -> list[str]:
+    """What is wrong with one code cell."""
+    lines = [line for line in cell.source.splitlines() if line.strip()]
+    mystnb = cell.metadata.get("mystnb", {})
+    checks = {
+        "has outputs or a count": cell.outputs or cell.execution_count is not None,
+        f"has {len(lines)} lines": len(lines) > LONGEST_CELL,
+        "has a line that ends in ;": any(line.rstrip().endswith(";") for line in lines),
+        "has a figure without a telling alt text": "figure" in mystnb
+        and len(mystnb.get("image", {}).get("alt", "")) < SHORTEST_ALT,
+    }
+    return [fault for fault, is_so in checks.items() if is_so]
+
+
+def explorers(cell) -> list[str]:
+    """The names that a cell gives its Explorers; an Explorer without a name counts as `Explorer`, which has no drive."""
+    calls = [node for node in ast.walk(ast.parse(cell.source)) if makes_explorer(node)]
+    named = [
+        node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Assign) and makes_explorer(node.value)
+    ]
+    return [node.targets[0].id for node in named] + ["Explorer"] * (len(calls) - len(named))
+
+
+def makes_explorer(node) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Explorer"
+
+
+def pages(toc: dict) -> set[str]:
+    """The files that a table of contents names, without their endings."""
+    return {toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])}
+
+
+def test_the_table_of_contents_and_the_book_agree():
+    named = pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+    there = {f"book/{path.stem}" for pattern in ("*.ipynb", "*.md") for path in (ROOT / "book").glob(pattern)}
+    assert named == there
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert faults(notebook) == []
+
+
+# The checks themselves, on a notebook that is right and on what can be wrong with it.
+
+CODE = {
+    "c02": "x = 1\nassert x == 1",
+    "c03": "explorer = widgets.Explorer(lambda m: show(m), {'m': [0, 1]})\nexplorer",
+    "c04": "explorer.set(m=1)",
+}
+
+
+@pytest.fixture
+def good():
+    cells = [nbformat.v4.new_markdown_cell("# Title", id="c01")]
+    cells += [nbformat.v4.new_code_cell(source, id=name) for name, source in CODE.items()]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(METADATA))
+    cells[1].metadata["mystnb"] = {"image": {"alt": "a" * SHORTEST_ALT}, "figure": {"caption": "A finding."}}
+    cells[3].metadata["tags"] = ["remove-cell"]
+    return notebook
+
+
+def test_a_good_notebook_has_no_faults(good):
+    nbformat.validate(good)
+    assert faults(good) == []
+
+
+@pytest.mark.parametrize(
+    "damage, fault",
+    [
+        (lambda n: n.metadata.kernelspec.update(name="mine"), "the notebook's metadata is not the agreed one"),
+        (lambda n: n.metadata.update(authors=[]), "the notebook's metadata is not the agreed one"),
+        (lambda n: n.update(nbformat_minor=4), "the notebook's metadata is not the agreed one"),
+        (lambda n: n.cells[2].update(id="c3"), "the cell ids are not"),
+        (lambda n: n.cells[1].update(source="assertive = 1"), "no cell asserts anything"),
+        (lambda n: n.cells[1].update(execution_count=1), "c02: has outputs or a count"),
+        (lambda n: n.cells[1].outputs.append(nbformat.v4.new_output("stream")), "c02: has outputs or a count"),
+        (lambda n: n.cells[1].update(source="assert 1\n\n" * 13), "c02: has 13 lines"),
+        (lambda n: n.cells[1].update(source="assert 1; \nx = 2"), "c02: has a line that ends in ;"),
+        (lambda n: n.cells[1].metadata.mystnb.image.update(alt="short"), "c02: has a figure without a telling alt"),
+        (lambda n: n.cells[1].metadata.mystnb.pop("image"), "c02: has a figure without a telling alt"),
+        (lambda n: n.cells[3].metadata.pop("tags"), "c03: no remove-cell after it calls explorer.set("),
+        (lambda n: n.cells[3].update(source="other.set(m=1)"), "c03: no remove-cell after it calls explorer.set("),
+        (lambda n: n.cells[2].update(source="Explorer(f, {})"), "c03: no remove-cell after it calls Explorer.set("),
+        (lambda n: n.cells.insert(2, n.cells.pop(3)), "c03: no remove-cell after it calls explorer.set("),
+    ],
+)
+def test_a_fault_is_found(good, damage, fault):
+    damage(good)
+    assert any(line.startswith(fault) for line in faults(good)), faults(good)
