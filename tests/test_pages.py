@@ -1,0 +1,236 @@
+"""The built book in a browser: quiet, self-contained, accessible, and its explorers at work. `make test` runs this last."""
+
+import base64
+import functools
+import io
+import json
+import re
+import shutil
+import threading
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.pages
+
+HTML = Path(__file__).parents[1] / "_build/html"
+SOURCES = {
+    file.relative_to(HTML).as_posix(): file.read_text(encoding="utf-8")
+    for file in sorted(HTML.rglob("*.html"))
+    if not {"_static", "_sources"} & set(file.relative_to(HTML).parts)
+}
+PAGES = [name for name, text in SOURCES.items() if 'http-equiv="Refresh"' not in text]  # index.html only leads on
+WITH_EXPLORER = [name for name in PAGES if "<fuzzy-explorer" in SOURCES[name]]
+NOTHING = [pytest.param(None, marks=pytest.mark.skip(reason=f"no page of this kind in {HTML.name}: run `make html`"))]
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome", "chrome"])), None)
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+FAULTS_IN_PAGE = """async () => {
+  const faults = [];
+  for (const img of document.images) if (!img.getAttribute("alt")) faults.push("no alt: " + img.src.slice(0, 80));
+  for (const img of document.images) if (img.complete && !img.naturalWidth) faults.push("broken: " + img.src.slice(0, 80));
+  const wide = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth);
+  if (wide > innerWidth) faults.push(`overflow: ${wide} pixels wide in a window of ${innerWidth}`);
+  const maths = [...document.querySelectorAll(".math")];
+  if (maths.length && window.MathJax?.startup) await MathJax.startup.promise;
+  for (const m of maths) if (!m.querySelector("mjx-container")) faults.push("not typeset: " + m.textContent.slice(0, 80));
+  for (const e of document.querySelectorAll("mjx-merror")) faults.push("bad maths: " + e.textContent.slice(0, 80));
+  return faults;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright's Python client is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium or Chrome on this machine's PATH")
+    with playwright.sync_playwright() as engine:
+        yield engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+class Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def served(folder):
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site():
+    with served(HTML) as address:
+        yield address
+
+
+@contextmanager
+def opened(browser, url, width=1280, **options):
+    """A page and the list of what went wrong while it loaded and was used; nothing outside `url`'s site is reached."""
+    inside = "file://" if url.startswith("file:") else re.match(r"http://127\.0\.0\.1:\d+/", url)[0]
+    context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+    context.set_default_timeout(10_000)
+    page, faults = context.new_page(), []
+
+    def check(route):
+        if route.request.url.startswith((inside, "data:", "blob:")):
+            return route.continue_()
+        faults.append(f"request: {route.request.url[:100]}")
+        return route.abort()
+
+    context.route("**/*", check)
+    page.on("console", lambda message: message.type == "error" and faults.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.goto(url, wait_until="load")
+    yield page, faults
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", PAGES or NOTHING)
+def test_a_page_is_whole_and_quiet(browser, site, name, width):
+    with opened(browser, site + name, width) as (page, faults):
+        assert faults + page.evaluate(FAULTS_IN_PAGE) + faults[len(faults) :] == []
+
+
+def test_these_checks_notice_a_bad_page(browser, tmp_path):
+    (tmp_path / "bad.html").write_text(
+        """<!doctype html><script src="https://example.org/x.js"></script><script>undefinedFunction()</script>
+        <script>console.error("oh")</script><img src="absent.png"><div style="width:2000px">wide</div>
+        <span class="math">\\(x\\)</span>"""
+    )
+    with served(tmp_path) as address, opened(browser, address + "bad.html", 390) as (page, faults):
+        found = "\n".join(faults + page.evaluate(FAULTS_IN_PAGE))
+    for fault in (
+        "request: https://example.org/x.js",
+        "error: undefinedFunction",
+        "console: oh",
+        "404",
+        "no alt: http",
+    ):
+        assert fault in found
+    for fault in ("broken: http", "overflow: 20", "not typeset: \\(x\\)"):
+        assert fault in found
+
+
+class Shown:
+    """One explorer of a page, and what its data say it should show."""
+
+    def __init__(self, page, number):
+        self.page, self.root = page, page.locator("fuzzy-explorer").nth(number)
+        self.spec = json.loads(self.root.get_attribute("data-spec"))
+        self.sprite = picture_of(self.spec["sprite"])
+        self.frames = list(product(*self.spec["axes"].values()))  # the last axis runs fastest
+        self.values = dict(zip(self.spec["axes"], self.frames[self.spec["start"]]))
+        self.root.locator("canvas").wait_for()
+
+    def control(self, name):
+        return self.root.get_by_label(name, exact=True)
+
+    def check(self):
+        """Picture, alternative text and line belong to `values`; returns the picture and the line."""
+        frame = self.frames.index(tuple(self.values.values()))
+        canvas = self.root.locator("canvas")
+        shown = picture_of(canvas.evaluate("canvas => canvas.toDataURL()"))
+        (width, height), columns = self.spec["tile"], self.spec["columns"]
+        left, top = frame % columns * width, frame // columns * height
+        difference = np.abs(shown - self.sprite[top : top + height, left : left + width])
+        assert shown.shape == (height, width, 3) and difference.mean() < 1, f"not the picture of {self.values}"
+        alt = re.sub(r"\{(\w+)\}", lambda found: self.values[found[1]], self.spec["alt"])
+        assert canvas.get_attribute("aria-label") == alt and canvas.get_attribute("role") == "img"
+        line = self.root.locator("p[aria-live=polite]").inner_text()
+        assert line.split() == self.spec["texts"][frame].split()
+        return shown.tobytes(), line
+
+    def sweep(self, name):
+        """Move one control by keys over all its values and back; what was shown, and the heights of the explorer."""
+        slider = name in self.spec["sliders"]
+        start, seen, heights = self.values[name], set(), set()
+        for stop in (None, start):
+            self.control(name).focus()
+            self.page.keyboard.press("Home")
+            for i, value in enumerate(self.spec["axes"][name]):
+                if i:
+                    self.page.keyboard.press("ArrowRight" if slider else "ArrowDown")
+                self.values[name] = value
+                if slider:
+                    assert self.control(name).locator("xpath=../output").inner_text() == value
+                    assert self.control(name).get_attribute("aria-valuetext") == value
+                seen.add(self.check())
+                heights.add(self.root.bounding_box()["height"])
+                if value == stop:
+                    break
+        return seen, heights
+
+
+def picture_of(uri):
+    data = base64.b64decode(uri.split(",", 1)[1])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def explorers(page):
+    return [Shown(page, i) for i in range(page.locator("fuzzy-explorer").count())]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
+def test_keys_move_every_control_of_an_explorer(browser, site, name, width):
+    with opened(browser, site + name, width) as (page, faults):
+        for explorer in explorers(page):
+            explorer.check()
+            for control in explorer.spec["axes"]:
+                seen, heights = explorer.sweep(control)
+                assert len(seen) > 1 or len(explorer.spec["axes"][control]) == 1, f"{control} changes nothing"
+                assert len(heights) == 1, f"the page jumps when {control} moves: {heights}"
+        assert faults == []
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
+def test_every_control_is_named_and_reached_by_tab(browser, site, name):
+    with opened(browser, site + name) as (page, _):
+        wanted = [(i, axis) for i, explorer in enumerate(explorers(page)) for axis in explorer.spec["axes"]]
+        tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        inputs = [node for node in tree if node.get("role", {}).get("value") in ("slider", "combobox")]
+        assert [node["name"]["value"] for node in inputs] == [axis for _, axis in wanted]
+        reached = []
+        where = """() => {
+          const all = [...document.querySelectorAll("fuzzy-explorer")];
+          const active = document.activeElement;
+          const lit = getComputedStyle(active).outlineStyle !== "none";
+          return [all.indexOf(active.closest("fuzzy-explorer")), active.getAttribute("aria-label"), lit];
+        }"""
+        for _ in range(page.locator("a, button, input, select, textarea, [tabindex]").count() + 1):
+            page.keyboard.press("Tab")
+            number, axis, lit = page.evaluate(where)
+            if number >= 0 and (number, axis) not in reached:
+                assert lit, f"no visible focus on {axis}"
+                reached.append((number, axis))
+        assert reached == wanted
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
+def test_without_scripts_the_start_picture_shows(browser, site, name):
+    with opened(browser, site + name, java_script_enabled=False) as (page, _):
+        images = page.locator("fuzzy-explorer img.fallback")
+        assert images.count() == page.locator("fuzzy-explorer").count() > 0
+        for image in images.all():
+            assert image.is_visible() and image.get_attribute("alt")
+            assert np.ptp(np.asarray(Image.open(io.BytesIO(image.screenshot())))) > 50  # not an empty box
+
+
+@pytest.mark.parametrize("name", WITH_EXPLORER[:1] or NOTHING)
+def test_it_works_from_a_folder_without_a_server(browser, name):
+    with opened(browser, (HTML / name).as_uri()) as (page, faults):
+        explorer = explorers(page)[0]
+        for control in explorer.spec["axes"]:
+            explorer.sweep(control)
+        assert faults == []
