@@ -1,0 +1,77 @@
+"""`book/_static/noise.mjs` draws in a browser what `fuzzydiff_lite.noise` draws in NumPy and torch."""
+
+import base64
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fuzzydiff_lite.noise import Noise, standard_normal
+
+MODULE = Path(__file__).parents[1] / "book/_static/noise.mjs"
+CASES = [  # seed, stream, draw, count, number of the branch or None
+    (0, 0, 0, 12288, None),
+    (0, 3, 2, 12288, 1),
+    (7, 1, 5, 101, 2),
+    (2**31 + 5, 2, 0, 64, None),
+    (2**32 - 1, 2**31, 1, 1, 4),
+    (2**33 + 9, 0, 0, 33, None),
+]
+SCRIPT = """(module, cases) => cases.map(([seed, stream, draw, count, branch]) => {
+  const key = branch === null ? 0 : module.branchKey(0, branch);
+  return Array.from(module.standardNormal(seed, stream, draw, count, key));
+})"""
+
+
+def in_node(source):
+    url = "data:text/javascript;base64," + base64.b64encode(source.encode()).decode()
+    code = f"console.log(JSON.stringify(({SCRIPT})(await import('{url}'), {json.dumps(CASES)})))"
+    command = ["node", "--input-type=module", "-e", code]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+
+
+def in_chromium(source):
+    playwright = pytest.importorskip("playwright.sync_api", reason="neither node nor Playwright here to run JavaScript")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("neither node nor chromium here to run JavaScript")
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        load = "import('data:text/javascript,' + encodeURIComponent(source))"
+        return page.evaluate(f"async ([source, cases]) => ({SCRIPT})(await {load}, cases)", [source, CASES])
+
+
+def run(source):
+    return (in_node if shutil.which("node") else in_chromium)(source)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return run(MODULE.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("number", range(len(CASES)))
+def test_javascript_numpy_and_torch_draw_the_same(drawn, number):
+    seed, stream, draw, count, branch = CASES[number]
+    noise = Noise(seed, first=stream)
+    if branch is not None:
+        noise = noise.branch(branch)
+    in_numpy = standard_normal(seed, stream, draw, count, noise._branch)
+    for _ in range(draw + 1):
+        in_torch = noise((1, count))[0].numpy()
+    in_javascript = np.array(drawn[number], dtype=np.float32)
+    assert in_javascript.shape == (count,)
+    np.testing.assert_array_max_ulp(in_javascript, in_numpy, maxulp=1)
+    np.testing.assert_array_max_ulp(in_javascript, in_torch, maxulp=1)
+    # The logarithms and cosines of two libraries differ in their last bit of 53; rounding to 24 hides nearly all of it.
+    assert (in_javascript == in_numpy).mean() > 0.999
+    print(f"{(in_javascript == in_numpy).sum()} and {(in_javascript == in_torch).sum()} of {count} identical")
+
+
+def test_the_comparison_notices_another_generator():
+    (wrong, *_) = run(MODULE.read_text(encoding="utf-8").replace("0x846ca68b", "0x846ca68d"))
+    assert np.abs(np.array(wrong) - standard_normal(*CASES[0][:4])).max() > 1
