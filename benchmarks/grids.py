@@ -1,0 +1,104 @@
+"""Bake the frames of the fuzzy chapter's explorer: `book/data/fuzzy.json` and `fuzzy.webp`.
+
+About 81,000 network calls a picture each. Each number of repeats is kept in `runs/grids` when it is done, so that an
+interrupted run goes on where it stopped.
+"""
+
+import functools
+import hashlib
+import math
+import time
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fuzzydiff_lite import Noise, Prior, load_prior, masks, run
+from fuzzydiff_lite.data import astronaut, people
+from fuzzydiff_lite.metrics import psnr
+from fuzzydiff_lite.samplers import fuzzy
+from fuzzydiff_lite.weights import SHA256
+from fuzzydiff_lite.widgets import save_grid
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "book" / "data" / "fuzzy.json"
+PEOPLE = {"person 1": 0, "person 2": 1}  # their numbers among `people()`
+AXES = {
+    "picture": ["astronaut", *PEOPLE],
+    "mask": ["box", "half", "stripes"],
+    "m": [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
+    "J": [1, 2, 3, 5, 10, 20],
+}
+STEPS, BATCH = 20, 33
+
+
+class Shared:
+    """The noise of one picture for a whole batch, so that its pictures differ by their settings alone."""
+
+    def __init__(self, noise: Noise):
+        self.noise = noise
+
+    def branch(self, number: int) -> "Shared":
+        return Shared(self.noise.branch(number))
+
+    def like(self, x: Tensor) -> Tensor:
+        return self.noise.like(x[:1]).expand(x.shape)
+
+
+@functools.cache
+def truth(name: str) -> Tensor:
+    """The undamaged picture, (1, 3, 64, 64)."""
+    return astronaut() if name == "astronaut" else people()[PEOPLE[name], None]
+
+
+def restored(prior: Prior, axes: dict, repeats: int) -> Tensor:
+    """A picture for every (picture, mask, m) of the axes, in their order, (n, 3, 64, 64) in [-1, 1]."""
+    settings = list(product(axes["picture"], axes["mask"], axes["m"]))
+    xs = []
+    for first in range(0, len(settings), BATCH):
+        part = settings[first : first + BATCH]
+        maps = torch.cat([m * masks.named(mask) for _, mask, m in part])
+        ys = torch.cat([masks.apply(truth(picture), masks.named(mask)) for picture, mask, _ in part])
+        ys, maps = ys.to(prior.device), maps.to(prior.device)
+        xs.append(run(fuzzy(prior, ys, maps, STEPS, repeats, Shared(Noise(0)))).cpu())
+    return torch.cat(xs)
+
+
+def frame(x: Tensor, picture: str, mask: str, J: int) -> tuple[Tensor, str]:
+    """What the explorer shows of a restored picture x (1, 3, 64, 64): the given one beside it, and how close it is."""
+    keep, calls = masks.named(mask), STEPS * J - J + 1
+    hole, kept = (psnr(x, truth(picture), weight).item() for weight in (1 - keep, keep))
+    outside = "exact" if math.isinf(kept) else f"{kept:.1f} dB"
+    both = torch.cat([masks.apply(truth(picture), keep), x], 3)
+    return both, f"PSNR in the hole {hole:.1f} dB, outside {outside}; {calls} network calls"
+
+
+def bake(prior: Prior, axes: dict, file: Path, cache: Path, stamp: str) -> None:
+    """Write the grid of `axes` to `file`; `cache` keeps what is done, by number of repeats and all other settings."""
+    cache.mkdir(parents=True, exist_ok=True)
+    settings = hashlib.sha256(repr((stamp, PEOPLE, STEPS, axes | {"J": None})).encode()).hexdigest()
+    done = {}
+    for repeats in axes["J"]:
+        part, begin = cache / f"{settings[:16]}-{repeats}.pt", time.time()
+        if not part.is_file():
+            torch.save(restored(prior, axes, repeats), part.with_suffix(".new"))
+            part.with_suffix(".new").rename(part)
+        done[repeats] = dict(zip(product(axes["picture"], axes["mask"], axes["m"]), torch.load(part).split(1)))
+        print(f"J = {repeats}: {len(done[repeats])} pictures, {time.time() - begin:.0f} s", flush=True)
+
+    def compute(picture, mask, m, J):
+        return frame(done[J][picture, mask, m], picture, mask, J)
+
+    save_grid(file, compute, axes, weights_sha256=stamp)
+
+
+def main() -> None:
+    """All axes, with the shipped weights in bfloat16."""
+    bake(load_prior(dtype=torch.bfloat16), AXES, FILE, ROOT / "runs" / "grids", SHA256["faces64"])
+    size = FILE.stat().st_size + FILE.with_suffix(".webp").stat().st_size
+    print(f"{FILE.name} and its sprite: {size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Show what training does: `book/images/training.webp` from the sample sheets of a run, `python -m benchmarks.history RUN`.
+
+Each row holds the first eight faces of a sheet; the first row is drawn from the Gaussian alone.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fuzzydiff_lite import GaussianPrior, Noise, run
+from fuzzydiff_lite.plots import sheet
+from fuzzydiff_lite.samplers import ddim
+from fuzzydiff_lite.weights import load_net
+
+BOOK = Path(__file__).parents[1] / "book"
+FACES = 8
+
+
+def gaussian_row() -> Image.Image:
+    """Faces from the network's Gaussian, drawn as training draws its sheets."""
+    net = load_net()
+    mean = net.gauss_mean.reshape(3, net.size, net.size)
+    prior = GaussianPrior(mean, net.gauss_rest, net.gauss_directions, net.gauss_variances)
+    return sheet(run(ddim(prior, FACES, 25, noise=Noise(0))), columns=FACES)
+
+
+def first_faces(path: Path) -> Image.Image:
+    """The first eight faces of a sheet that training wrote, four a row, in one row."""
+    whole = Image.open(path)
+    size = whole.width // 4
+    row = Image.new("RGB", (FACES * size, size))
+    for i in range(FACES):
+        left, top = i % 4 * size, i // 4 * size
+        row.paste(whole.crop((left, top, left + size, top + size)), (i * size, 0))
+    return row
+
+
+def main(folder: Path, moments: int = 5, before: int = 0) -> None:
+    """`moments` sheets of the run in `folder`, about evenly spaced; it began after `before` pictures."""
+    sheets = sorted(folder.glob("sheet_*.png"))
+    chosen = [sheets[i] for i in np.unique(np.linspace(0, len(sheets) - 1, moments).round().astype(int))]
+    rows = [gaussian_row(), *map(first_faces, chosen)]
+    strip = Image.new("RGB", (rows[0].width, len(rows) * rows[0].height))
+    for i, row in enumerate(rows):
+        strip.paste(row, (0, i * row.height))
+    strip.save(BOOK / "images" / "training.webp", quality=92, method=6)
+    seen = [0, *(before + int(path.stem.split("_")[1]) for path in chosen)]
+    (BOOK / "data" / "training.json").write_text(json.dumps({"images_seen": seen}) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
