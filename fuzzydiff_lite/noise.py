@@ -108,6 +108,10 @@ class Replay:
         """The same list: a recording has its draws in the order in which they are used."""
         return self
 
+    def __call__(self, shape: Iterable[int], device="cpu", dtype=torch.float32) -> Tensor:
+        """The next recorded draw, which must have this shape."""
+        return self.like(torch.empty(tuple(shape), device=device, dtype=dtype))
+
     def like(self, x: Tensor) -> Tensor:
         """The next recorded draw, which must have the shape of `x`."""
         draw = next(self._draws)
