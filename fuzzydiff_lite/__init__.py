@@ -1,9 +1,10 @@
 """Restoring pictures with a diffusion prior: the package behind the book."""
 
+from . import masks
 from .noise import Noise
 from .prior import EmpiricalPrior, GaussianPrior, Prior
 from .samplers import run
 from .schedule import Schedule
 from .weights import load_prior
 
-__all__ = ["EmpiricalPrior", "GaussianPrior", "Noise", "Prior", "Schedule", "load_prior", "run"]
+__all__ = ["EmpiricalPrior", "GaussianPrior", "Noise", "Prior", "Schedule", "load_prior", "masks", "run"]
