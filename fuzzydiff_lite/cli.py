@@ -14,6 +14,7 @@ from torch import Tensor
 from . import masks
 from .data import crop_square, faces64_folder, open_picture, to_image, to_tensor
 from .noise import Noise
+from .plots import sheet
 from .prior import Prior
 from .samplers import classifier_free, ddim, ddpm, fuzzy, run
 from .schedule import travel
@@ -68,8 +69,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def sample(options: argparse.Namespace) -> None:
     """Draw pictures from the prior onto one sheet."""
-    from .plots import sheet  # matplotlib is slow to import
-
     if options.eta is not None and options.method != "ddim":
         raise ValueError("--eta belongs to --method ddim")
     check_output(options.output)
@@ -80,7 +79,7 @@ def sample(options: argparse.Namespace) -> None:
         draw = ddim(prior, options.n, options.steps, options.eta or 0.0, noise)
     else:
         draw = ddpm(prior, options.n, options.steps, noise)
-    say(options, f"{calls} network calls on {options.n} pictures")
+    say(options, f"{options.n} pictures, {calls} network calls each")
     pictures = run(draw, progress=not options.quiet)
     sheet(pictures).save(options.output)
     say(options, f"wrote {options.output}")
@@ -88,15 +87,16 @@ def sample(options: argparse.Namespace) -> None:
 
 def restore(options: argparse.Namespace) -> None:
     """Restore one picture file."""
-    from .plots import sheet  # matplotlib is slow to import
-
     check_output(options.output)
+    preview = options.output.with_name(f"{options.output.stem}-preview.png")
     image = open_picture(options.input)
-    if options.output.exists() and options.output.samefile(options.input):
-        raise ValueError(f"{options.output} is the picture to restore, which would be lost: choose another OUT")
-    mask = open_mask(options.mask) if options.mask else None
+    given = {Path(path).resolve() for path in (options.input, options.mask) if path}
+    for path in [options.output, preview] if options.preview else [options.output]:
+        if path.resolve() in given:
+            raise ValueError(f"{path} is an input, which would be lost: choose another OUT")
     prior = load(options)
     size = prior.shape[-1]
+    mask = open_mask(options.mask, size) if options.mask else None
     y, trust = square(image, mask, options.box, size)
     m = options.m * trust
     if (m == 1).all():
@@ -109,11 +109,10 @@ def restore(options: argparse.Namespace) -> None:
     to_image(restored).save(options.output)
     say(options, f"wrote {options.output}")
     if options.preview:
-        path = options.output.with_name(f"{options.output.stem}-preview.png")
         before = to_tensor(crop_square(image, options.box, size))
         strip = torch.cat([before, m.expand_as(before) * 2 - 1, restored.cpu()])
-        sheet(strip, columns=3, scale=4).save(path)
-        say(options, f"wrote {path}: before, map of trust, after")
+        sheet(strip, columns=3, scale=4).save(preview)
+        say(options, f"wrote {preview}: before, map of trust, after")
 
 
 def start_training(options: argparse.Namespace) -> None:
@@ -148,10 +147,10 @@ def square(image: Image.Image, mask: Image.Image | None, box, size: int) -> tupl
     return to_tensor(picture), (to_tensor(mask)[:, :1] + 1) / 2
 
 
-def open_mask(name: str) -> Image.Image:
-    """A mask from a picture file, or one of the names in `masks.NAMES`, as a grey picture."""
+def open_mask(name: str, size: int) -> Image.Image:
+    """A mask from a picture file, or one of the names in `masks.NAMES` for the square, as a grey picture."""
     if name in masks.NAMES and not Path(name).exists():
-        return to_image(masks.named(name).expand(-1, 3, -1, -1) * 2 - 1).convert("L")
+        return to_image(masks.named(name, size).expand(-1, 3, -1, -1) * 2 - 1).convert("L")
     return open_picture(name, "L")
 
 

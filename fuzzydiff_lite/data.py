@@ -42,7 +42,7 @@ def load_faces64(folder: Path | None = None, size: int = 64, **wanted: str) -> t
     """
     folder = folder or faces64_folder()
     with open(folder / "faces64.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if all(row[key] == value for key, value in wanted.items())]
+        rows = [row for row in csv.DictReader(file) if all(row.get(key) == value for key, value in wanted.items())]
     if not rows:
         raise ValueError(f"no face in {folder} has {wanted}")
     try:
@@ -130,7 +130,12 @@ def astronaut() -> Tensor:
 
 
 def people(n: int = 256) -> Tensor:
-    """The first `n` of 256 people who do not exist, drawn from the shipped prior, (n, 3, 64, 64)."""
+    """The first `n` of 256 people who do not exist, drawn from the shipped prior, (n, 3, 64, 64).
+
+    Raises ValueError for an `n` outside 1..256.
+    """
+    if not 1 <= n <= 256:
+        raise ValueError(f"n must be between 1 and 256, got {n}")
     whole = to_tensor(Image.open(FOLDER / "people.webp"))[0]
     tiles = whole.unfold(1, 64, 64).unfold(2, 64, 64)  # (3, rows, columns, 64, 64)
     return tiles.flatten(1, 2).transpose(0, 1)[:n].contiguous()

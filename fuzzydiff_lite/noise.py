@@ -72,6 +72,7 @@ class Noise:
     `Noise(seed)` on a batch of n gives picture i what `Noise(seed, first=i)` gives a batch of one.
     `branch(k)` is an independent source with the same seed: a sampler draws what it adds to the picture from one
     branch and what it adds to its measurement from another, so that both can be compared with simpler samplers.
+    Seeds count modulo 2^32. Raises ValueError for a seed that is not a whole number of at least 0.
     """
 
     def __init__(self, seed: int = 0, first: int = 0, _branch: int = 0):
@@ -114,7 +115,9 @@ class Replay:
 
     def like(self, x: Tensor) -> Tensor:
         """The next recorded draw, which must have the shape of `x`."""
-        draw = next(self._draws)
+        draw = next(self._draws, None)
+        if draw is None:
+            raise ValueError("the sampler draws more often than was recorded")
         if draw.shape != x.shape:
             raise ValueError(f"the recorded draw has shape {tuple(draw.shape)}, the sampler wants {tuple(x.shape)}")
         return draw.to(x)

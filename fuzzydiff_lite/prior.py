@@ -105,8 +105,10 @@ class EmpiricalPrior(Prior):
 def fit_gaussian(pictures: Tensor, directions: int) -> tuple[Tensor, Tensor, Tensor, float]:
     """Mean (d,), principal directions (d, K), their variances (K,) and the mean variance of the rest.
 
-    `pictures` (n, ...) with n > K = `directions`.
+    `pictures` (n, ...) with n > K = `directions`, else ValueError.
     """
+    if len(pictures) <= directions:
+        raise ValueError(f"{directions} directions need more than {len(pictures)} pictures")
     flat = pictures.flatten(1).float()
     mean = flat.mean(0)
     _, s, v = torch.linalg.svd(flat - mean, full_matrices=False)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schedule:
     """Noise levels 0..T of a variance-preserving diffusion.
 
@@ -23,7 +23,8 @@ class Schedule:
     alpha_bar: torch.Tensor
 
     def __post_init__(self):
-        a = self.alpha_bar
+        a = self.alpha_bar.double().cpu()
+        object.__setattr__(self, "alpha_bar", a)
         if a.ndim != 1 or len(a) < 2 or a[0] != 1 or not (a[1:] < a[:-1]).all() or a[-1] <= 0:
             raise ValueError("alpha_bar must be a vector that starts at 1 and falls strictly to a value above 0")
 
@@ -67,11 +68,12 @@ class Schedule:
     def levels(self, steps: int | None = None, spacing: str = "uniform") -> list[int]:
         """The levels to visit, `steps` + 1 of them, falling from T to 0; all of them without `steps`.
 
-        `spacing` is "uniform", or "quadratic" to crowd them near 0. Eq. (levels), book/05_sampling.
+        `spacing` is "uniform", or "quadratic" to crowd them near 0. Raises ValueError for another spacing and for
+        steps that are not a whole number from 1 to T. Eq. (levels), book/05_sampling.
         """
         steps = self.T if steps is None else steps
-        if not 1 <= steps <= self.T:
-            raise ValueError(f"steps must be between 1 and {self.T}, got {steps}")
+        if not isinstance(steps, int) or not 1 <= steps <= self.T:
+            raise ValueError(f"steps must be a whole number between 1 and {self.T}, got {steps}")
         powers = {"uniform": 1, "quadratic": 2}
         if spacing not in powers:
             raise ValueError(f"spacing must be one of {', '.join(powers)}, got {spacing!r}")
@@ -80,8 +82,8 @@ class Schedule:
 
 
 class Move(NamedTuple):
-    """One move of a walk over levels: from level `t` to level `s`. Down (s < t) denoises with one network call,
-    up (s > t) adds noise. `left` counts the network calls still to come after this move."""
+    """One move of a walk over levels: from level `t` to level `s`. Down (s < t) denoises with one call of the prior,
+    up (s > t) adds noise. `left` counts the calls of the prior still to come after this move."""
 
     t: int
     s: int
@@ -89,17 +91,21 @@ class Move(NamedTuple):
 
 
 def travel(levels: list[int], repeats: int = 1, jump: int = 1) -> list[Move]:
-    """The walk down `levels` in which every stretch of `jump` steps is walked `repeats` times.
+    """The walk down `levels` in which stretches of `jump` steps are walked `repeats` times.
 
-    After each stretch the walk climbs back up `jump` levels and comes down again, `repeats` - 1 times. The last
-    step, to level 0, is taken once. `jump` 1 is the J of El Helou 2023; `jump` 10 with `repeats` 10 over 250 steps
-    is RePaint's published schedule (2410 network calls).
+    The stretches are counted from the bottom, above the last step, which is taken once. After each stretch the walk
+    climbs back up `jump` levels and comes down again, `repeats` - 1 times. Up to `jump` steps at the top do not fill
+    a stretch and are walked once. `jump` 1 is the J of El Helou 2023; `jump` 10 with `repeats` 10 over 250 steps is
+    RePaint's published schedule (2410 network calls).
 
+    Raises ValueError for repeats or jump that are not whole numbers of at least 1, and for a jump too long to repeat.
     Source: Lugmayr et al. 2022, section 4.2 and appendix B; Eq. (walk), book/12_fuzzy.
     """
-    if repeats < 1 or jump < 1:
-        raise ValueError(f"repeats and jump must be at least 1, got {repeats} and {jump}")
+    if not (isinstance(repeats, int) and isinstance(jump, int)) or repeats < 1 or jump < 1:
+        raise ValueError(f"repeats and jump must be whole numbers of at least 1, got {repeats} and {jump}")
     top = len(levels) - 1
+    if repeats > 1 and jump > 1 and jump >= top:
+        raise ValueError(f"a jump of {jump} steps does not fit a walk of {top}: nothing would be repeated")
     rises = {1 + k: repeats - 1 for k in range(0, top - jump, jump)}  # position (counted from 0) -> climbs to make
     position, walk = top, []
     while position > 0:

@@ -1,7 +1,8 @@
 """The closed forms every sampler is made of, one function an equation.
 
 Arguments named `alpha_bar_t` and `alpha_bar_s` are values of `Schedule.alpha_bar` at the level of the input and at
-the level of the output: numbers, 0-dimensional tensors, or tensors that broadcast over pictures, e.g. (B, 1, 1, 1).
+the level of the output: numbers, 0-dimensional tensors, or tensors that broadcast over pictures, e.g. (B, 1, 1, 1)
+with the dtype and device of the pictures.
 Pictures are (B, C, H, W) in [-1, 1] at level 0.
 """
 

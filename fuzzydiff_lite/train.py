@@ -167,7 +167,7 @@ def train(folder: Path, recipe: Recipe, start: str | None = None, minutes: float
     trainer = Trainer(net, pictures, tones, recipe, device)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
-        trainer.restore(torch.load(checkpoint, map_location=device, weights_only=True))
+        trainer.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))
     began, saved, losses = time.monotonic(), time.monotonic(), []
     with tqdm(total=recipe.images, initial=trainer.seen, unit=" images", smoothing=0.05) as bar:
         while trainer.seen < recipe.images and time.monotonic() - began < 60 * minutes:

@@ -73,8 +73,11 @@ def test_replay_gives_back_what_was_recorded():
     a, b = torch.ones(1, 2), torch.zeros(1, 2)
     replay = Replay([a, b])
     assert torch.equal(replay.like(b), a) and torch.equal(replay.branch(1).like(a), b)
+    assert torch.equal(Replay([a])((1, 2)), a)
     with pytest.raises(ValueError, match="shape"):
         Replay([a]).like(torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="more often"):
+        Replay([]).like(a)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from fuzzydiff_lite import GaussianPrior, Noise, Prior, run, samplers
+from fuzzydiff_lite.noise import Replay
 from fuzzydiff_lite.samplers import classifier_free, ddim, ddpm, fuzzy
+from fuzzydiff_lite.schedule import travel
+from fuzzydiff_lite.steps import noise_to, posterior
 
 TOY = GaussianPrior.from_covariance(
     torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64).reshape(3, 1, 1),
@@ -69,6 +72,22 @@ def test_the_fix_matters_and_is_off_at_level_zero():
     assert last.level == 0 and (last.x - unfixed.x).square().mean().sqrt() > 0.01
     # At level 0 context and hallucination are y and x0: their plain blend.
     torch.testing.assert_close(last.x, 0.5 * y + 0.5 * last.x0)
+
+
+def test_one_fuzzy_step_by_hand():
+    a, y = TOY.schedule.alpha_bar, given()
+    start, z, g = draws = [Noise(k).like(y) for k in range(3)]
+    step = next(fuzzy(TOY, y, 0.5, 2, noise=Replay(draws)))
+    mean, variance = posterior(start, TOY.x0(start, 1000).clamp(-1, 1), a[1000], a[500])
+    blend = (noise_to(y, g, a[500]) + mean + variance.sqrt() * z) / 2
+    centre = a[500].sqrt() * y
+    torch.testing.assert_close(step.x, centre + (blend - centre) / 0.5**0.5)
+
+
+def test_samplers_walk_the_levels_they_were_told():
+    down = [move.s for move in travel(TOY.schedule.levels(9), 2, 3) if move.s < move.t]
+    assert [step.level for step in fuzzy(TOY, given(), 0.5, 9, 2, jump=3)] == down
+    assert [step.level for step in ddim(TOY, steps=7, spacing="quadratic")] == TOY.schedule.levels(7, "quadratic")[1:]
 
 
 def test_repeats_bring_the_conditional_mean_closer():
@@ -138,6 +157,7 @@ def test_run_shows_progress_of_network_calls(capsys):
 @pytest.mark.parametrize(
     "y, m, message",
     [
+        (torch.zeros(1, 3, 1, 1, dtype=torch.long), 0.5, "floating-point"),
         (torch.zeros(3, 1, 1), 0.5, "shape"),
         (torch.zeros(1, 3, 2, 2), 0.5, "shape"),
         (torch.full((1, 3, 1, 1), 1.5), 0.5, r"\[-1, 1\]"),
@@ -155,6 +175,13 @@ def test_fuzzy_refuses_bad_input_before_any_call(y, m, message):
 
     with pytest.raises(ValueError, match=message):
         run(fuzzy(Prior(never, TOY.schedule, (3, 1, 1)), y, m, 5))
+
+
+def test_a_sampler_runs_once():
+    sampler = ddpm(TOY, steps=2)
+    run(sampler)
+    with pytest.raises(ValueError, match="no step left"):
+        run(sampler)
 
 
 def test_ddim_refuses_other_etas():

@@ -80,7 +80,13 @@ def test_walk_with_jump_one_repeats_every_step_but_the_last():
     assert [(m.t, m.s) for m in walk] == [(3, 2), (2, 3), (3, 2), (2, 1), (1, 2), (2, 1), (1, 0)]
 
 
+def test_walk_with_longer_jumps_repeats_stretches_counted_from_the_bottom():
+    assert [m.t for m in travel([6, 5, 4, 3, 2, 1, 0], 2, 2)] == [6, 5, 4, 3, 4, 5, 4, 3, 2, 1, 2, 3, 2, 1]
+
+
 def test_walk_without_repeats_is_the_way_down():
     assert [(m.t, m.s) for m in travel([5, 2, 0])] == [(5, 2), (2, 0)]
     with pytest.raises(ValueError, match="repeats"):
         travel([1, 0], repeats=0)
+    with pytest.raises(ValueError, match="does not fit"):
+        travel([3, 2, 1, 0], repeats=2, jump=3)

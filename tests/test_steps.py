@@ -73,6 +73,7 @@ def test_ddim_keeps_the_marginals(t, s, eta):
     along_eps = ddim_step(zero, one, zero, ALPHA_BAR[t], ALPHA_BAR[s], eta)
     along_z = ddim_step(zero, zero, one, ALPHA_BAR[t], ALPHA_BAR[s], eta)
     torch.testing.assert_close(mean, ALPHA_BAR[s].sqrt()[None])
+    torch.testing.assert_close(along_z, eta * ddim_step(zero, zero, one, ALPHA_BAR[t], ALPHA_BAR[s], 1.0))
     torch.testing.assert_close(along_eps**2 + along_z**2, (1 - ALPHA_BAR[s])[None], atol=1e-12, rtol=1e-9)
 
 

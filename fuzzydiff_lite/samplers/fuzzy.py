@@ -27,15 +27,17 @@ def fuzzy(
 ) -> Iterator[Step]:
     """Restore `y` (B, 3, H, W) in [-1, 1], trusting each of its pixels by `m`: 1 = keep, 0 = hallucinate.
 
-    `m` is a number in [0, 1] or a map that broadcasts to y. Every step is walked `repeats` times (the slides' J),
-    in stretches of `jump` steps. `fix` corrects the variance of the blend. Where m is 1 the result equals y.
-    `steps` * `repeats` - `repeats` + 1 network calls with `jump` 1.
+    `m` is a number in [0, 1] or a map that broadcasts to y. Every step but the last is walked `repeats` times (the
+    slides' J), or stretches of `jump` steps are (see `travel`). `fix` corrects the variance of the blend. Where m is 1
+    the result equals y. `steps` * `repeats` - `repeats` + 1 network calls with `jump` 1. The result is on the prior's
+    device.
 
     Raises ValueError for y or m of another shape, outside its range, or with NaN.
     Source: El Helou 2023, Algorithm 1, corrected; Eq. (fuzzy-fusion) and (walk), book/12_fuzzy.
     """
-    m = torch.as_tensor(m, dtype=y.dtype, device=y.device)
     check_picture(y, prior)
+    y = y.to(prior.device)
+    m = torch.as_tensor(m, dtype=y.dtype, device=y.device)
     check_map(m, y)
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
     given = noise.branch(1)  # so that m = 0 draws exactly what ddpm draws
@@ -54,7 +56,9 @@ def fuzzy(
 
 
 def check_picture(y: Tensor, prior: Prior) -> None:
-    """Raise ValueError unless `y` is a batch of pictures of the prior's shape in [-1, 1]."""
+    """Raise ValueError unless `y` is a batch of floating-point pictures of the prior's shape in [-1, 1]."""
+    if not y.is_floating_point():
+        raise ValueError(f"y must hold floating-point numbers, got {y.dtype}")
     if y.ndim != len(prior.shape) + 1 or tuple(y.shape[1:]) != prior.shape:
         raise ValueError(f"y must have shape (B, {', '.join(map(str, prior.shape))}), got {tuple(y.shape)}")
     if not (y.abs() <= 1).all():  # false for NaN too

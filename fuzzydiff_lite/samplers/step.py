@@ -13,7 +13,7 @@ from ..prior import Prior
 
 class Step(NamedTuple):
     """One denoising step: the level reached, the pictures `x` there, the clean pictures `x0` the prior saw in the
-    input, both (B, C, H, W), and the network calls still to come."""
+    input, both (B, C, H, W), and the calls of the prior still to come."""
 
     level: int
     x: Tensor
@@ -22,11 +22,17 @@ class Step(NamedTuple):
 
 
 def run(sampler: Iterable[Step], progress: bool = False) -> Tensor:
-    """Take a sampler to its end and return the pictures it ends with. `progress` shows a bar of network calls."""
+    """Take a sampler to its end and return the pictures it ends with. `progress` shows a bar of calls of the prior.
+
+    Raises ValueError for a sampler that has no step left.
+    """
+    step = None
     with tqdm(disable=not progress, unit=" calls") as bar:
         for step in sampler:
             bar.total = bar.n + 1 + step.left
             bar.update()
+    if step is None:
+        raise ValueError("the sampler has no step left: make a new one for each run")
     return step.x
 
 

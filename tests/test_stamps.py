@@ -1,0 +1,27 @@
+"""Everything the book shows of the prior says which weights made it, and those are the ones that ship."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fuzzydiff_lite.data import FOLDER
+from fuzzydiff_lite.weights import SHA256
+
+BOOK = Path(__file__).parents[1] / "book"
+TABLES = sorted((BOOK / "data").glob("*.json"))
+PICTURES = [FOLDER / "people.webp", BOOK / "images" / "cover.webp"]
+
+
+@pytest.mark.parametrize("file", [*TABLES, *PICTURES], ids=lambda file: file.name)
+def test_made_with_the_shipped_weights(file):
+    if file.suffix == ".json":
+        stamp = json.loads(file.read_text(encoding="utf-8"))["weights_sha256"]
+    else:
+        stamp = Image.open(file).info["xmp"].decode()
+    assert stamp == SHA256["faces64"], f"{file.name} was made with other weights: run `make measure`"
+
+
+def test_there_is_something_to_stamp():
+    assert {"elbo.json", "fuzzy.json", "nearest.json", "training.json"} <= {file.name for file in TABLES}
