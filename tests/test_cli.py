@@ -153,7 +153,7 @@ def test_a_mask_picture_is_white_where_the_picture_is_kept():
         (["--m", "0.5", "-o", "nowhere/out.png"], "no such folder: nowhere"),
         (["--m", "0.5", "-o", "out.xyz"], "a name that ends in .png"),
         (["--m", "0.5", "-o", "out"], "a name that ends in .png"),
-        (["--m", "0.5", "-o", "photo.png"], "photo.png is the picture to restore"),
+        (["--m", "0.5", "-o", "photo.png"], "photo.png is an input"),
         (["--m", "0.5", "--colour", "red"], "unrecognized arguments: --colour red"),
     ],
 )
