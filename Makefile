@@ -26,6 +26,7 @@ bench: $(READY)  ## measure speed
 
 measure: $(READY)  ## everything that depends on the weights
 	$(BIN)/python -m benchmarks.people
+	$(BIN)/python -m benchmarks.cover
 	$(BIN)/python -m benchmarks.elbo
 	$(BIN)/python -m benchmarks.grids
 	$(BIN)/python -m benchmarks.nearest

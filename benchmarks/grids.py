@@ -1,6 +1,6 @@
 """Bake the frames of the fuzzy chapter's explorer: `book/data/fuzzy.json` and `fuzzy.webp`.
 
-About 81,000 network calls a picture each. Each number of repeats is kept in `runs/grids` when it is done, so that an
+99 pictures for each number of repeats, 785 network calls on each in all. Each number of repeats is kept in `runs/grids` when it is done, so that an
 interrupted run goes on where it stopped.
 """
 

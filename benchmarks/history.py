@@ -13,7 +13,7 @@ from PIL import Image
 from fuzzydiff_lite import GaussianPrior, Noise, run
 from fuzzydiff_lite.plots import sheet
 from fuzzydiff_lite.samplers import ddim
-from fuzzydiff_lite.weights import load_net
+from fuzzydiff_lite.weights import SHA256, load_net
 
 BOOK = Path(__file__).parents[1] / "book"
 FACES = 8
@@ -48,7 +48,9 @@ def main(folder: Path, moments: int = 5, before: int = 0) -> None:
         strip.paste(row, (0, i * row.height))
     strip.save(BOOK / "images" / "training.webp", quality=92, method=6)
     seen = [0, *(before + int(path.stem.split("_")[1]) for path in chosen)]
-    (BOOK / "data" / "training.json").write_text(json.dumps({"images_seen": seen}) + "\n")
+    (BOOK / "data" / "training.json").write_text(
+        json.dumps({"images_seen": seen, "weights_sha256": SHA256["faces64"]}) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ from fuzzydiff_lite import Noise, load_prior, run
 from fuzzydiff_lite.data import FOLDER
 from fuzzydiff_lite.plots import sheet
 from fuzzydiff_lite.samplers import ddim
+from fuzzydiff_lite.weights import SHA256
 
 
 def main(count: int = 256, batch: int = 32) -> None:
     """`count` colour faces, uncurated, pictures 0.. of seed 0, 50 DDIM steps; a sheet of 16 columns."""
     prior = load_prior()
     faces = [run(ddim(prior, batch, 50, noise=Noise(0, first))).cpu() for first in range(0, count, batch)]
-    sheet(torch.cat(faces), columns=16).save(FOLDER / "people.webp", quality=95, method=6)
+    stamp = SHA256["faces64"].encode()
+    sheet(torch.cat(faces), columns=16).save(FOLDER / "people.webp", quality=95, method=6, xmp=stamp)
 
 
 if __name__ == "__main__":
