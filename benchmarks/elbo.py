@@ -1,7 +1,7 @@
 """What the shipped prior pays for faces it has never seen, level by level: `book/data/elbo.json`.
 
-Needs the faces64 folder. The terms of all levels but 32 are interpolated: log L_{t-1} as a polyline over log t. What
-that costs is measured with the Gaussian alone, whose terms are computed at every level too.
+Needs the faces64 folder. 34 levels are measured; the terms between are interpolated: log L_{t-1} as a polyline over
+log t. What that costs is measured with the Gaussian alone, whose terms are computed at every level too.
 """
 
 import io

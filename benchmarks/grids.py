@@ -23,7 +23,7 @@ from fuzzydiff_lite.widgets import save_grid
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "book" / "data" / "fuzzy.json"
-PEOPLE = {"person 1": 0, "person 2": 1}  # their numbers among `people()`
+PEOPLE = {"person 1": 36, "person 2": 58}  # their numbers among `people()`
 AXES = {
     "picture": ["astronaut", *PEOPLE],
     "mask": ["box", "half", "stripes"],

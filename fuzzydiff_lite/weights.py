@@ -14,7 +14,7 @@ from .prior import Prior
 from .schedule import Schedule
 from .unet import TONES, FaceNet
 
-SHA256 = {"faces64": "b887673f302b6c4d494868e5602409239c0959db4038c0c5d1f1912873cecd1c"}
+SHA256 = {"faces64": "62e2f60ded67351c40655778292e6eea9ea98324c1b99601459cc7111a355ea3"}
 
 
 def load_prior(name: str | Path = "faces64", tone: str = "colour", device=None, dtype=torch.float32) -> Prior:
