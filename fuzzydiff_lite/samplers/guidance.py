@@ -14,10 +14,12 @@ def classifier_free(prior: Prior, tone: str, scale: float) -> Prior:
     """
     if prior.label is None or tone not in TONES:
         raise ValueError(f"guidance needs a prior with labels and a tone of {', '.join(TONES)}, got {tone!r}")
-    return _Guided(prior, TONES.index(tone), scale)
+    return Guided(prior, TONES.index(tone), scale)
 
 
-class _Guided(Prior):
+class Guided(Prior):
+    """What `classifier_free` makes: the guess without a label, plus `scale` times what the label changes in it."""
+
     def __init__(self, prior: Prior, label: int, scale: float):
         super().__init__(prior.net, prior.schedule, prior.shape, prior.predicts, label, prior.device)
         self.scale = scale
