@@ -1,13 +1,13 @@
-"""Show what training does: `book/images/training.webp` from the sample sheets of a run, `python -m benchmarks.history RUN`.
+"""Show what training does: `book/images/training.webp`, made by `python -m benchmarks.history FOLDER`.
 
-Each row holds the first eight faces of a sheet; the first row is drawn from the Gaussian alone.
+FOLDER holds the sample sheets to show, `sheet_NNNNNNN.png`, as training writes them, named by the pictures seen. Each
+row has the first eight faces of a sheet; the first row is drawn from the Gaussian alone.
 """
 
 import json
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from fuzzydiff_lite import GaussianPrior, Noise, run
@@ -38,20 +38,19 @@ def first_faces(path: Path) -> Image.Image:
     return row
 
 
-def main(folder: Path, moments: int = 5, before: int = 0) -> None:
-    """`moments` sheets of the run in `folder`, about evenly spaced; it began after `before` pictures."""
+def main(folder: Path) -> None:
+    """All sheets in `folder`."""
     sheets = sorted(folder.glob("sheet_*.png"))
-    chosen = [sheets[i] for i in np.unique(np.linspace(0, len(sheets) - 1, moments).round().astype(int))]
-    rows = [gaussian_row(), *map(first_faces, chosen)]
+    rows = [gaussian_row(), *map(first_faces, sheets)]
     strip = Image.new("RGB", (rows[0].width, len(rows) * rows[0].height))
     for i, row in enumerate(rows):
         strip.paste(row, (0, i * row.height))
     strip.save(BOOK / "images" / "training.webp", quality=92, method=6)
-    seen = [0, *(before + int(path.stem.split("_")[1]) for path in chosen)]
+    seen = [0, *(int(path.stem.split("_")[1]) for path in sheets)]
     (BOOK / "data" / "training.json").write_text(
         json.dumps({"images_seen": seen, "weights_sha256": SHA256["faces64"]}) + "\n"
     )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    main(Path(sys.argv[1]))
