@@ -14,7 +14,7 @@ html: $(READY)  ## build the book; a failed build forgets its pages, so that the
 
 test: $(READY)  ## unit tests, every notebook, the book, its pages
 	$(BIN)/python -m pytest tests
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 -p no:python book/*.ipynb
+	$(BIN)/python -m pytest book
 	$(MAKE) html
 	$(BIN)/python -m pytest tests -m pages
 
