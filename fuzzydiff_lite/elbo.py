@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .noise import Noise
 from .prior import GaussianPrior, Prior
+from .samplers.step import clean_guess
 from .steps import noise_to, posterior
 
 HALF_BIN = 1 / 255  # 8-bit values lie 2/255 apart in [-1, 1]
@@ -123,8 +124,7 @@ def terms(
     rows = [top_term(x0, alpha_bar[levels[0]])]
     for t, s in pairwise(levels):
         x = noise_to(x0, noise.like(x0), alpha_bar[t])
-        guess = prior.x0(x, t)
-        guess = guess.clamp(-1, 1) if clip else guess
+        guess = clean_guess(prior, x, t, clip)
         rows.append(step_term(x0, x, guess, alpha_bar[t], alpha_bar[s], variance, eight_bit))
     return torch.stack(rows)
 
