@@ -1,4 +1,4 @@
-"""Pictures in: the face collection the prior is trained on, and single files, as tensors in [-1, 1]."""
+"""Pictures in: the face collection the prior is trained on, single files, the book's faces; tensors in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -124,9 +124,19 @@ def astronaut() -> Tensor:
 
     Cropped like the faces the prior was trained on. A real face that the prior has never seen.
     """
-    from skimage.data import astronaut as portrait
+    from skimage.data import astronaut as picture
 
-    return to_tensor(crop_square(Image.fromarray(portrait()), ASTRONAUT_BOX))
+    return to_tensor(crop_square(Image.fromarray(picture()), ASTRONAUT_BOX))
+
+
+def _from_sheet(file: str, n: int) -> Tensor:
+    """The first `n` faces of a sheet of 64×64 tiles in the assets, row by row; ValueError where it has fewer."""
+    whole = to_tensor(Image.open(FOLDER / file))[0]
+    tiles = whole.unfold(1, 64, 64).unfold(2, 64, 64)  # (3, rows, columns, 64, 64)
+    faces = tiles.flatten(1, 2).transpose(0, 1)
+    if not 1 <= n <= len(faces):
+        raise ValueError(f"n must be between 1 and {len(faces)}, got {n}")
+    return faces[:n].contiguous()
 
 
 def people(n: int = 256) -> Tensor:
@@ -134,8 +144,23 @@ def people(n: int = 256) -> Tensor:
 
     Raises ValueError for an `n` outside 1..256.
     """
-    if not 1 <= n <= 256:
-        raise ValueError(f"n must be between 1 and 256, got {n}")
-    whole = to_tensor(Image.open(FOLDER / "people.webp"))[0]
-    tiles = whole.unfold(1, 64, 64).unfold(2, 64, 64)  # (3, rows, columns, 64, 64)
-    return tiles.flatten(1, 2).transpose(0, 1)[:n].contiguous()
+    return _from_sheet("people.webp", n)
+
+
+def london(n: int = 20) -> Tensor:
+    """The first `n` of 20 real people, whom the prior has never seen, (n, 3, 64, 64), in colour.
+
+    They consented in writing to publication. By the order of their numbers in the set, neutral and smiling by turns.
+    From the Face Research Lab London Set by Lisa DeBruine and Benedict Jones (2017), doi 10.6084/m9.figshare.5047666,
+    CC BY 4.0; aligned, cropped and reduced. Raises ValueError for an `n` outside 1..20.
+    """
+    return _from_sheet("london.webp", n)
+
+
+def portrait() -> Tensor:
+    """Halbert Eleazer Paine (1826-1905), Representative of Wisconsin, a monochrome photograph, (1, 3, 64, 64).
+
+    In the public domain (credit: voteview.com, UCLA). A validation face, on which the prior was not trained. The three
+    channels are equal: nobody knows the colours.
+    """
+    return _from_sheet("portrait.webp", 1)

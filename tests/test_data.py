@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.faces import PORTRAIT, londoners
 from fuzzydiff_lite import data
 
 ROWS = [
@@ -16,18 +17,22 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def faces64(tmp_path):
-    """A collection of three plain pictures: 10, 20 and 30 in the red channel."""
-    with open(tmp_path / "faces64.csv", "w", newline="") as file:
+def collection(folder, rows):
+    """A collection of plain pictures in `folder`: 10, 20, 30, … in the red channel."""
+    with open(folder / "faces64.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "source", "tone", "split"])
-        writer.writerows(ROWS)
-    with zipfile.ZipFile(tmp_path / "faces64.zip", "w") as archive:
-        for i, (name, *_) in enumerate(ROWS):
+        writer.writerows(rows)
+    with zipfile.ZipFile(folder / "faces64.zip", "w") as archive:
+        for i, (name, *_) in enumerate(rows):
             buffer = io.BytesIO()
             Image.new("RGB", (64, 64), (10 * i + 10, 0, 255)).save(buffer, "webp", lossless=True)
             archive.writestr(f"{name}.webp", buffer.getvalue())
+
+
+@pytest.fixture
+def faces64(tmp_path):
+    collection(tmp_path, ROWS)
     return tmp_path
 
 
@@ -133,10 +138,53 @@ def test_crop_square_refuses_boxes_that_are_no_squares_inside(box):
 
 
 def test_the_pictures_of_the_book():
-    faces = data.people(20)
-    assert faces.shape == (20, 3, 64, 64) and faces.abs().max() <= 1
-    assert data.people().shape == (256, 3, 64, 64)
-    whole = np.asarray(Image.open(data.FOLDER / "people.webp").convert("RGB"))
-    assert np.array_equal(np.asarray(data.to_image(faces[17])), whole[64:128, 64:128])  # second row, second column
-    face = data.astronaut()
-    assert face.shape == (1, 3, 64, 64) and face.abs().max() <= 1 and face.std() > 0.3
+    assert data.people().shape == (256, 3, 64, 64) and data.london().shape == (20, 3, 64, 64)
+    for face in (data.astronaut(), data.portrait()):
+        assert face.shape == (1, 3, 64, 64)
+    for faces in (data.people(), data.london(), data.astronaut(), data.portrait()):
+        assert faces.abs().max() <= 1 and faces.std() > 0.3
+
+
+@pytest.mark.parametrize("faces, columns", [(data.people, 16), (data.london, 5)])
+def test_a_sheet_is_read_row_by_row(faces, columns):
+    whole = np.asarray(Image.open(data.FOLDER / f"{faces.__name__}.webp").convert("RGB"))
+    second_row_second_column = faces(columns + 2)[-1]
+    assert np.array_equal(np.asarray(data.to_image(second_row_second_column)), whole[64:128, 64:128])
+
+
+@pytest.mark.parametrize("faces, most", [(data.people, 256), (data.london, 20)])
+def test_a_sheet_has_so_many_faces_and_no_more(faces, most):
+    assert len(faces(1)) == 1 and len(faces(most)) == most
+    for n in (-1, 0, most + 1):
+        with pytest.raises(ValueError, match=f"between 1 and {most}, got {n}"):
+            faces(n)
+
+
+def test_the_portrait_has_no_colour_and_the_london_faces_have():
+    def colour(faces):
+        return (faces - faces.mean(1, keepdim=True)).square().mean((1, 2, 3)).sqrt()
+
+    assert colour(data.portrait()) < 1e-6 and colour(data.london()).min() > 0.03
+
+
+def test_the_real_faces_weigh_little():
+    assert sum((data.FOLDER / name).stat().st_size for name in ("london.webp", "portrait.webp")) < 300_000
+
+
+def test_londoners_are_different_people_neutral_and_smiling_by_turns(tmp_path, monkeypatch):
+    poses = [("neutral", 3), ("neutral", 7), ("neutral", 9), ("neutral", 12), ("smiling", 3), ("smiling", 7)]
+    rows = [(f"london_{pose}_{number:03}", "london", "colour", "test") for pose, number in poses]
+    collection(tmp_path, rows + ROWS)
+    monkeypatch.setenv("FUZZYDIFF_FACES64", str(tmp_path))
+    red = [10, 60, 30, 40]  # 3 is neutral, 7 smiles, 9 is neutral, 12 has no smile
+    assert londoners()[:, 0, 0, 0].tolist() == red
+    assert londoners(2)[:, 0, 0, 0].tolist() == red[:2]
+
+
+def test_the_real_faces_are_those_of_the_collection():
+    try:
+        data.faces64_folder()
+    except ValueError:
+        pytest.skip("the faces64 collection is not here")
+    assert torch.equal(data.to_uint8(data.london()), londoners())
+    assert torch.equal(data.to_uint8(data.portrait()), data.load_faces64(name=PORTRAIT, split="val")[0])
