@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fuzzydiff_lite import Noise, Prior, load_prior, masks, run
+from fuzzydiff_lite import Prior, load_prior, masks, run
 from fuzzydiff_lite.data import astronaut, people
 from fuzzydiff_lite.metrics import psnr
+from fuzzydiff_lite.noise import Shared
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.weights import SHA256
 from fuzzydiff_lite.widgets import save_grid
@@ -31,19 +32,6 @@ AXES = {
     "J": [1, 2, 3, 5, 10, 20],
 }
 STEPS, BATCH = 20, 33
-
-
-class Shared:
-    """The noise of one picture for a whole batch, so that its pictures differ by their settings alone."""
-
-    def __init__(self, noise: Noise):
-        self.noise = noise
-
-    def branch(self, number: int) -> "Shared":
-        return Shared(self.noise.branch(number))
-
-    def like(self, x: Tensor) -> Tensor:
-        return self.noise.like(x[:1]).expand(x.shape)
 
 
 @functools.cache
@@ -61,7 +49,7 @@ def restored(prior: Prior, axes: dict, repeats: int) -> Tensor:
         maps = torch.cat([m * masks.named(mask) for _, mask, m in part])
         ys = torch.cat([masks.apply(truth(picture), masks.named(mask)) for picture, mask, _ in part])
         ys, maps = ys.to(prior.device), maps.to(prior.device)
-        xs.append(run(fuzzy(prior, ys, maps, STEPS, repeats, Shared(Noise(0)))).cpu())
+        xs.append(run(fuzzy(prior, ys, maps, STEPS, repeats, Shared(0))).cpu())
     return torch.cat(xs)
 
 

@@ -102,6 +102,20 @@ class Noise:
         return self(x.shape, x.device, x.dtype)
 
 
+class Shared(Noise):
+    """Noise that is the same for every picture of a batch: that of its first picture.
+
+    So pictures restored together differ by their settings alone, and each is what it would be by itself.
+    """
+
+    def branch(self, number: int) -> Shared:
+        return Shared(self.seed, self.first, _key(self._branch, number))
+
+    def __call__(self, shape: Iterable[int], device="cpu", dtype=torch.float32) -> Tensor:
+        batch, *rest = shape
+        return super().__call__((1, *rest), device, dtype).expand(batch, *rest)
+
+
 class Replay:
     """A source that hands out recorded draws in order; every branch of it shares the one list. For tests."""
 
