@@ -53,6 +53,34 @@ def ddim_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_t, alpha_bar_s, eta:
     return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s - variance) * eps + _root(variance) * z
 
 
+def churn_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_s, churn: float) -> Tensor:
+    """The picture at level s whose clean part is `x0`; a share `churn` of its noise deviation is fresh, the rest `eps`.
+
+    `churn` 0 is DDIM with eta 0; `churn` 1 draws all noise anew. Eq. (churn), book/08_ddrm.
+    """
+    return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s) * ((1 - churn**2) ** 0.5 * eps + churn * z)
+
+
+def spectral_step(
+    x0: Tensor, eps: Tensor, z: Tensor, y: Tensor, spread: Tensor, alpha_bar_s, churn: float, trust: float = 1.0
+) -> Tensor:
+    """One step to level s, coefficient by coefficient, for a measurement whose noise differs between them.
+
+    All arguments are coefficients: of the guess `x0`, of its noise `eps`, of fresh noise `z` and of A† y, with the
+    standard deviation `spread` of the noise in the latter, infinite where nothing was measured. Where the measurement
+    is cleaner than the level, a share `trust` of it replaces the guess and the noise that is missing is added; where
+    it is not, it only steers the noise; where there is none, the step is `churn_step`.
+
+    Source: Kawar et al. 2022, Eq. 7 and 8; Eq. (ddrm-update), book/08_ddrm.
+    """
+    kept, level = _root(alpha_bar_s), _root(1 - alpha_bar_s)
+    brought = kept * spread  # the noise that the measurement brings along
+    missing = (level**2 - (trust * brought) ** 2).clamp(min=0).sqrt()
+    cleaner = kept * (x0 + trust * (y - x0)) + missing * z
+    direction = torch.where(spread.isinf(), eps, (y - x0) / spread)
+    return torch.where(brought <= level, cleaner, churn_step(x0, direction, z, alpha_bar_s, churn))
+
+
 def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True) -> Tensor:
     """Blend two noisy pictures of one level: weight `m` in [0, 1] for `given`, 1 - m for `hallucinated`.
 

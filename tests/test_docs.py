@@ -47,7 +47,8 @@ def shown_sources(notebook) -> dict[str, object]:
         if isinstance(node, ast.ImportFrom):
             module = importlib.import_module(node.module)
             for name in node.names:
-                thing = getattr(module, name.name, None) or importlib.import_module(f"{node.module}.{name.name}")
+                inside = hasattr(module, name.name)
+                thing = getattr(module, name.name) if inside else importlib.import_module(f"{node.module}.{name.name}")
                 names[name.asname or name.name] = thing
     calls = [node for node in nodes if isinstance(node, ast.Call) and re.search(r"\bsource$", ast.unparse(node.func))]
     shown = [ast.unparse(argument) for call in calls for argument in call.args]

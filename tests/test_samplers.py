@@ -8,7 +8,24 @@ import torch
 
 from fuzzydiff_lite import GaussianPrior, Noise, Prior, run, samplers
 from fuzzydiff_lite.noise import Replay
-from fuzzydiff_lite.samplers import classifier_free, ddim, ddpm, fuzzy
+from fuzzydiff_lite.operators import Gray
+from fuzzydiff_lite.samplers import (
+    classifier_free,
+    ddim,
+    ddnm,
+    ddpm,
+    ddrm,
+    ddrm_jpeg,
+    diffpir,
+    dps,
+    fuzzy,
+    ilvr,
+    mcg,
+    pigdm,
+    repaint,
+    replacement,
+    sdedit,
+)
 from fuzzydiff_lite.schedule import travel
 from fuzzydiff_lite.steps import noise_to, posterior
 
@@ -102,10 +119,33 @@ def test_repeats_bring_the_conditional_mean_closer():
     assert abs(means[1] - exact) < 0.07 and abs(means[0] - exact) > 0.14
 
 
+GRAY = Gray(size=1)
+MASK = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64).reshape(1, 3, 1, 1)
+
+
+def picture(n):
+    return given(1).expand(n, -1, -1, -1)
+
+
+def gray(n):
+    return GRAY(picture(n))
+
+
 SAMPLERS = {
     "ddpm": lambda prior, n, noise: ddpm(prior, n, 12, noise),
     "ddim": lambda prior, n, noise: ddim(prior, n, 12, 0.7, noise, "quadratic"),
-    "fuzzy": lambda prior, n, noise: fuzzy(prior, given(1).expand(n, -1, -1, -1), 0.4, 12, 2, noise),
+    "fuzzy": lambda prior, n, noise: fuzzy(prior, picture(n), 0.4, 12, 2, noise),
+    "sdedit": lambda prior, n, noise: sdedit(prior, picture(n), 600, 12, noise),
+    "ilvr": lambda prior, n, noise: ilvr(prior, picture(n), GRAY.project, 12, 300, noise),
+    "replacement": lambda prior, n, noise: replacement(prior, picture(n), MASK, 12, noise),
+    "repaint": lambda prior, n, noise: repaint(prior, picture(n), MASK, 12, 3, noise, jump=2),
+    "ddrm": lambda prior, n, noise: ddrm(prior, gray(n), GRAY, 0.1, 12, trust=0.8, noise=noise),
+    "ddrm_jpeg": lambda prior, n, noise: ddrm_jpeg(prior, gray(n), GRAY, 600, 12, 0.8, noise=noise),
+    "ddnm": lambda prior, n, noise: ddnm(prior, gray(n), GRAY, 0.1, 12, 2, noise, jump=3),
+    "diffpir": lambda prior, n, noise: diffpir(prior, gray(n), GRAY, 0.1, 12, churn=0.5, noise=noise),
+    "dps": lambda prior, n, noise: dps(prior, gray(n), GRAY, 0.1, 12, 0.3, noise),
+    "mcg": lambda prior, n, noise: mcg(prior, gray(n), GRAY, 12, 0.3, noise),
+    "pigdm": lambda prior, n, noise: pigdm(prior, gray(n), GRAY, 0.1, 12, 0.7, noise),
 }
 
 
@@ -141,6 +181,15 @@ def test_steps_count_down_to_level_zero(name):
 def test_same_seed_same_pictures(name):
     assert torch.equal(run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(1))))
     assert not torch.equal(run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(2))))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_callers_inference_mode_changes_nothing(name):
+    """Not even where a sampler needs gradients. And none is left on what it returns."""
+    x = run(SAMPLERS[name](TOY, 2, Noise(1)))
+    with torch.inference_mode():
+        torch.testing.assert_close(run(SAMPLERS[name](TOY, 2, Noise(1))), x, atol=0, rtol=0)
+    assert not x.requires_grad
 
 
 def test_clip_bounds_the_guess():

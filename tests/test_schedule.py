@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from fuzzydiff_lite.schedule import Schedule, travel
+from fuzzydiff_lite.schedule import Schedule, calls, travel
 
 
 def test_linear_matches_its_definition():
@@ -54,7 +54,7 @@ def test_levels_spacing():
         schedule.levels(10, "cubic")
 
 
-def calls(walk):
+def downs(walk):
     return sum(move.s < move.t for move in walk)
 
 
@@ -63,7 +63,7 @@ def calls(walk):
 )
 def test_walk_makes_the_calls_of_repaint(steps, jump, repeats, expected):
     walk = travel(list(range(steps, -1, -1)), repeats, jump)
-    assert calls(walk) == expected == walk[0].left + 1
+    assert downs(walk) == expected == walk[0].left + 1 == calls(steps, repeats, jump)
 
 
 def test_walk_is_connected_and_ends_clean():
@@ -72,7 +72,7 @@ def test_walk_is_connected_and_ends_clean():
     assert walk[0].t == 1000 and walk[-1].s == 0
     assert all(a.s == b.t for a, b in itertools.pairwise(walk))
     assert all(abs(levels.index(m.t) - levels.index(m.s)) == 1 for m in walk)
-    assert [m.left for m in walk if m.s < m.t] == list(range(calls(walk) - 1, -1, -1))
+    assert [m.left for m in walk if m.s < m.t] == list(range(downs(walk) - 1, -1, -1))
 
 
 def test_walk_with_jump_one_repeats_every_step_but_the_last():
@@ -90,3 +90,20 @@ def test_walk_without_repeats_is_the_way_down():
         travel([1, 0], repeats=0)
     with pytest.raises(ValueError, match="does not fit"):
         travel([3, 2, 1, 0], repeats=2, jump=3)
+
+
+def test_calls_counts_the_moves_down_before_any_is_made():
+    schedule = Schedule.linear()
+    for steps, repeats, jump in itertools.product((1, 2, 7, 20, 333), (1, 2, 5), (1, 3, 10)):
+        if repeats > 1 and jump > 1 and jump >= steps:
+            with pytest.raises(ValueError, match="does not fit"):
+                calls(steps, repeats, jump)
+        else:
+            assert calls(steps, repeats, jump) == downs(travel(schedule.levels(steps), repeats, jump))
+    assert calls(50) == 50 and calls(50, 5) == 5 * 50 - 5 + 1
+
+
+@pytest.mark.parametrize("steps", [0, -3, 2.5])
+def test_calls_refuses_other_steps(steps):
+    with pytest.raises(ValueError, match="steps"):
+        calls(steps)

@@ -5,6 +5,7 @@ import torch
 
 from fuzzydiff_lite.schedule import Schedule
 from fuzzydiff_lite.steps import (
+    churn_step,
     ddim_step,
     eps_from_x0,
     fuse,
@@ -12,6 +13,7 @@ from fuzzydiff_lite.steps import (
     noise_to,
     posterior,
     renoise,
+    spectral_step,
     x0_from_eps,
 )
 
@@ -83,6 +85,68 @@ def test_ddim_with_eta_one_is_the_posterior(t, s):
     a_t, a_s = ALPHA_BAR[t], ALPHA_BAR[s]
     mean, variance = posterior(x, x0, a_t, a_s)
     torch.testing.assert_close(ddim_step(x0, eps_from_x0(x, x0, a_t), z, a_t, a_s, 1.0), mean + variance.sqrt() * z)
+
+
+@pytest.mark.parametrize("churn", [0.0, 0.3, 0.85, 1.0])
+def test_churn_keeps_the_marginals_and_takes_its_share(churn):
+    """Whatever the churn, the mean is sqrt(a_s) x0 and the variance 1 - a_s, of which churn^2 is fresh."""
+    zero, one, a = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64), ALPHA_BAR[300]
+    along_eps, along_z = churn_step(zero, one, zero, a, churn), churn_step(zero, zero, one, a, churn)
+    torch.testing.assert_close(churn_step(one, zero, zero, a, churn), a.sqrt()[None])
+    torch.testing.assert_close(along_eps**2 + along_z**2, (1 - a)[None])
+    torch.testing.assert_close(along_z**2, churn**2 * (1 - a)[None])
+
+
+@pytest.mark.parametrize("t, s", PAIRS)
+def test_without_churn_it_is_ddim(t, s):
+    x0, eps, z = randn(9), randn(9, seed=1), randn(9, seed=2)
+    expected = ddim_step(x0, eps, z, ALPHA_BAR[t], ALPHA_BAR[s], 0.0)
+    torch.testing.assert_close(churn_step(x0, eps, z, ALPHA_BAR[s], 0.0), expected)
+
+
+# From a perfect measurement to none, by way of one exactly as noisy as level 300.
+BORDER = ((1 - ALPHA_BAR[300]) / ALPHA_BAR[300]).sqrt()
+SPREADS = torch.tensor([0.0, 0.1, 0.99, 1.01, 5.0, float("inf")], dtype=torch.float64) * BORDER
+
+
+@pytest.mark.parametrize("churn, trust", [(0.0, 1.0), (0.85, 1.0), (0.85, 0.3), (1.0, 0.0)])
+def test_a_spectral_step_keeps_the_marginals_whatever_the_measurement_noise(churn, trust):
+    """With the true x0 for a guess and y = x0 + spread n: mean sqrt(a_s) x0, variance 1 - a_s, in every case."""
+    a, zero, one = ALPHA_BAR[300], torch.zeros_like(SPREADS), torch.ones_like(SPREADS)
+    dirt = torch.where(SPREADS.isinf(), 0, SPREADS)
+
+    def step(x0, eps, z, n):
+        return spectral_step(x0, eps, z, x0 + dirt * n, SPREADS, a, churn, trust)
+
+    torch.testing.assert_close(step(one, zero, zero, zero), a.sqrt() * one)
+    parts = [step(zero, *(one if i == j else zero for i in range(3))) ** 2 for j in range(3)]
+    torch.testing.assert_close(sum(parts), (1 - a) * one)
+    assert parts[0].count_nonzero() == (churn < 1) and parts[0][:-1].sum() == 0  # eps: only where nothing is measured
+
+
+def test_a_spectral_step_by_hand():
+    a, x0, eps, z, y = ALPHA_BAR[300], *(randn(6, seed=k) for k in range(4))
+    level, churn, trust = (1 - a).sqrt(), 0.6, 0.7
+    out = spectral_step(x0, eps, z, y, SPREADS, a, churn, trust)
+    for i in (0, 1, 2):  # cleaner than the level
+        missing = (1 - a - a * (trust * SPREADS[i]) ** 2).sqrt()
+        torch.testing.assert_close(out[i], a.sqrt() * (0.3 * x0[i] + 0.7 * y[i]) + missing * z[i])
+    for i in (3, 4):  # not: the measurement steers the noise
+        toward = 0.8 * (y[i] - x0[i]) / SPREADS[i] + 0.6 * z[i]
+        torch.testing.assert_close(out[i], a.sqrt() * x0[i] + level * toward)
+    torch.testing.assert_close(out[5], churn_step(x0, eps, z, a, churn)[5])
+
+
+def test_a_spectral_step_without_churn_does_not_jump_where_measurement_and_level_are_equally_noisy():
+    a, x0, eps, z, y = ALPHA_BAR[300], *(randn(6, seed=k) for k in range(4))
+    below, above = (spectral_step(x0, eps, z, y, BORDER * f * torch.ones(6), a, 0.0) for f in (1 - 1e-12, 1 + 1e-12))
+    torch.testing.assert_close(below, above, atol=1e-5, rtol=0)
+
+
+def test_a_spectral_step_to_level_zero_ends_with_the_measurement_or_the_guess():
+    x0, eps, z, y = (randn(6, seed=k) for k in range(4))
+    out = spectral_step(x0, eps, z, y, SPREADS, ALPHA_BAR[0], 0.85)
+    assert torch.equal(out, torch.where(SPREADS == 0, y, x0))
 
 
 @pytest.mark.parametrize("m", [0.0, 0.07, 0.3, 0.5, 0.9, 1.0])

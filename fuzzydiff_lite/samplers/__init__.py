@@ -1,9 +1,35 @@
 """Samplers, one file a paper. Each is a generator of `Step`s; `run` takes it to the end."""
 
 from .ddim import ddim
+from .ddnm import ddnm
 from .ddpm import ddpm
+from .ddrm import ddrm, ddrm_jpeg
+from .diffpir import diffpir
+from .dps import dps, mcg
 from .fuzzy import fuzzy
-from .guidance import classifier_free
+from .guidance import classifier_free, classifier_guided
+from .ilvr import ilvr, sdedit
+from .pigdm import pigdm
+from .repaint import repaint, replacement
 from .step import Step, run
 
-__all__ = ["Step", "classifier_free", "ddim", "ddpm", "fuzzy", "run"]
+__all__ = [
+    "Step",
+    "classifier_free",
+    "classifier_guided",
+    "ddim",
+    "ddnm",
+    "ddpm",
+    "ddrm",
+    "ddrm_jpeg",
+    "diffpir",
+    "dps",
+    "fuzzy",
+    "ilvr",
+    "mcg",
+    "pigdm",
+    "repaint",
+    "replacement",
+    "run",
+    "sdedit",
+]

@@ -11,6 +11,7 @@ from ..noise import Noise
 from ..prior import Prior
 from ..schedule import travel
 from ..steps import fuse, noise_to, posterior, renoise
+from .checks import check_map, check_picture
 from .step import Step, clean_guess
 
 
@@ -53,21 +54,3 @@ def fuzzy(
         # At level 0 there is no noise whose variance could be wrong.
         x = fuse(context, hallucinated, alpha_bar[s].sqrt() * y, m, fix=fix and s > 0)  # (fuzzy-fusion)
         yield Step(s, x, x0, left)
-
-
-def check_picture(y: Tensor, prior: Prior) -> None:
-    """Raise ValueError unless `y` is a batch of floating-point pictures of the prior's shape in [-1, 1]."""
-    if not y.is_floating_point():
-        raise ValueError(f"y must hold floating-point numbers, got {y.dtype}")
-    if y.ndim != len(prior.shape) + 1 or tuple(y.shape[1:]) != prior.shape:
-        raise ValueError(f"y must have shape (B, {', '.join(map(str, prior.shape))}), got {tuple(y.shape)}")
-    if not (y.abs() <= 1).all():  # false for NaN too
-        raise ValueError("y must lie in [-1, 1] and have no NaN")
-
-
-def check_map(m: Tensor, y: Tensor) -> None:
-    """Raise ValueError unless `m` broadcasts to `y` and lies in [0, 1]."""
-    if not ((m >= 0) & (m <= 1)).all():
-        raise ValueError("m must lie in [0, 1] and have no NaN")
-    if m.ndim not in (0, y.ndim) or any(a not in (1, b) for a, b in zip(m.shape, y.shape)):
-        raise ValueError(f"m has shape {tuple(m.shape)}, which does not fit pictures of shape {tuple(y.shape)}")

@@ -1,0 +1,73 @@
+"""Blur: convolution, which is a product of frequencies."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .linear import Operator
+
+LOST = 0.01  # what a blur damps below this share of the picture counts as lost: no file holds it
+
+
+class Blur(Operator):
+    """Convolution with a `kernel` (k, k), k odd and at most `size`; the picture repeats beyond its borders.
+
+    Frequencies that the kernel damps below `LOST` are not measured at all. Raises ValueError for another kernel.
+    """
+
+    def __init__(self, kernel: Tensor, size: int = 64):
+        k = len(kernel)
+        if kernel.shape != (k, k) or k % 2 == 0 or k > size or not kernel.isfinite().all():
+            raise ValueError(f"kernel must be square, odd, at most {size} wide and finite, got {tuple(kernel.shape)}")
+        self.kernel = kernel.double()
+        centred = F.pad(self.kernel, (0, size - k, 0, size - k)).roll((-(k // 2), -(k // 2)), (0, 1))
+        response = torch.fft.fft2(centred)
+        s = response.abs()
+        self.singular_values = torch.where(s >= LOST, s, 0)
+        self._phase = torch.where(s >= LOST, response / s, 0)
+
+    @classmethod
+    def gaussian(cls, sigma: float, size: int = 64) -> Blur:
+        """A Gaussian with a standard deviation of `sigma` pixels, cut off where it is below 1e-5 of its peak."""
+        if not 0 < sigma < math.inf:
+            raise ValueError(f"sigma must be a number above 0 pixels, got {sigma}")
+        reach = min(math.ceil(4.8 * sigma), (size - 1) // 2)
+        line = torch.exp(-(torch.arange(-reach, reach + 1, dtype=torch.float64) ** 2) / (2 * sigma**2))
+        return cls(torch.outer(line, line) / line.sum() ** 2, size)
+
+    @classmethod
+    def uniform(cls, width: int, size: int = 64) -> Blur:
+        """The mean over a square of `width` x `width` pixels, `width` odd."""
+        if width < 1 or width % 2 == 0:
+            raise ValueError(f"width must be odd and at least 1 pixel, got {width}")
+        return cls(torch.full((width, width), 1 / width**2, dtype=torch.float64), size)
+
+    @classmethod
+    def motion(cls, length: float, angle: float = 0.0, size: int = 64) -> Blur:
+        """The camera moved by `length` pixels along a line, `angle` degrees up from the horizontal."""
+        if not 0 < length <= size - 2:
+            raise ValueError(f"length must be above 0 and at most {size - 2} pixels, got {length}")
+        reach = math.ceil(length / 2)
+        way = torch.linspace(-length / 2, length / 2, 64 * reach + 1, dtype=torch.float64)
+        x, y = way * math.cos(math.radians(angle)), -way * math.sin(math.radians(angle))
+        cells = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        near = [(1 - (cells[:, None] - p).abs()).clamp(min=0) for p in (y, x)]  # each point is shared by four pixels
+        kernel = near[0] @ near[1].T
+        return cls(kernel / kernel.sum(), size)
+
+    def V(self, c):
+        return torch.fft.ifft2(c, norm="ortho").real
+
+    def V_adjoint(self, x):
+        return torch.fft.fft2(x, norm="ortho")
+
+    def U(self, c):
+        return self.V(self._phase.to(c) * c)
+
+    def U_adjoint(self, y):
+        c = self.V_adjoint(y)
+        return self._phase.conj().to(c) * c

@@ -1,0 +1,54 @@
+"""Compressed sensing: few measurements, each of all pixels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from ..noise import Noise
+from .linear import Operator
+
+BRANCH = 4  # which coefficients are measured shares no number with masks and with measurement noise
+
+
+class WalshHadamard(Operator):
+    """Compressed sensing: a share `keep` of the Walsh-Hadamard coefficients of the shuffled pixels is measured.
+
+    y (B, C, round(keep * size^2)). Which coefficients, and how pixels are shuffled, comes from `noise`; the mean is
+    always among them. Raises ValueError for a size that is no power of two and a share outside (0, 1].
+    """
+
+    def __init__(self, keep: float, size: int = 64, noise: Noise | None = None):
+        if size < 1 or size & (size - 1) or not 0 < keep <= 1:
+            raise ValueError(f"size must be a power of two and keep in (0, 1], got {size} and {keep}")
+        butterfly = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64) / math.sqrt(2)
+        self._waves = torch.ones(1, 1, dtype=torch.float64)
+        while len(self._waves) < size:
+            self._waves = torch.kron(self._waves, butterfly)
+        z = (noise or Noise()).branch(BRANCH)((2, size**2))
+        self._order, self._size = z[0].argsort(stable=True), size
+        self._back = self._order.argsort()
+        z[1, 0] = -torch.inf  # the mean comes first
+        self._kept = z[1].argsort(stable=True)[: max(1, round(keep * size**2))].sort().values
+        self.singular_values = torch.zeros(size**2, dtype=torch.float64)
+        self.singular_values[self._kept] = 1
+
+    def V_adjoint(self, x):
+        return self._transform(x.flatten(2)[..., self._order.to(x.device)])
+
+    def V(self, c):
+        pixels = self._transform(c)[..., self._back.to(c.device)]
+        return pixels.unflatten(-1, (self._size, self._size))
+
+    def _transform(self, c):
+        waves = self._waves.to(c)
+        return (waves @ c.unflatten(-1, (self._size, self._size)) @ waves).flatten(2)
+
+    def U(self, c):
+        return c[..., self._kept.to(c.device)]
+
+    def U_adjoint(self, y):
+        c = y.new_zeros(*y.shape[:2], self._size**2)
+        c[..., self._kept.to(y.device)] = y
+        return c

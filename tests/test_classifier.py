@@ -1,0 +1,250 @@
+"""Classifier guidance is Bayes' rule where everything is known exactly; the classifier learns what noise leaves."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.distributions import MultivariateNormal
+
+from fuzzydiff_lite import GaussianPrior, Noise, Prior, Schedule, run
+from fuzzydiff_lite.classifier import ToneClassifier, train_classifier
+from fuzzydiff_lite.data import people
+from fuzzydiff_lite.samplers import classifier_free, classifier_guided, ddim, ddpm
+from fuzzydiff_lite.steps import noise_to
+
+SCHEDULE = Schedule.linear()
+A = SCHEDULE.alpha_bar
+EYE = torch.eye(3, dtype=torch.float64)
+MEANS = torch.tensor([[0.6, -0.2, 0.1], [-0.5, 0.3, 0.4]], dtype=torch.float64)
+ROUND = torch.tensor([[0.20, 0.12, 0.0], [0.12, 0.30, -0.1], [0.0, -0.1, 0.25]], dtype=torch.float64)
+TOY = GaussianPrior.from_covariance(MEANS[0].reshape(3, 1, 1), ROUND)
+WEIGHTS = torch.tensor([0.7, -1.2, 0.4], dtype=torch.float64)
+
+
+def draw(n, seed=0):
+    return Noise(seed)((n, 3, 1, 1), dtype=torch.float64)
+
+
+def linear(x, levels):
+    """Class 1 against class 0: a logistic regression that is surer of itself at low levels."""
+    u = (x.flatten(1) @ WEIGHTS) * A[levels]
+    return torch.stack([torch.zeros_like(u), u], 1)
+
+
+def quadratic(x, levels):
+    """Class 1 against class 0: how close x is to 0."""
+    u = -x.flatten(1).square().sum(1) / 2
+    return torch.stack([torch.zeros_like(u), u], 1)
+
+
+def gradient(classifier, x, t, label):
+    """By hand: the gradient of log p is (1 - p) that of u for class 1, and - p that of u for class 0."""
+    u = classifier(x, torch.full((len(x),), t))[:, 1]
+    share = torch.sigmoid(-u) if label else -torch.sigmoid(u)
+    slope = A[t] * WEIGHTS.reshape(3, 1, 1) if classifier is linear else -x
+    return share.reshape(-1, 1, 1, 1) * slope
+
+
+@pytest.mark.parametrize("classifier", [linear, quadratic])
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("t", [1, 300, 1000])
+def test_the_guided_guess_is_the_formula(classifier, label, t):
+    x, scale = draw(5), 2.5
+    guided, grad = classifier_guided(TOY, classifier, label, scale), gradient(classifier, x, t, label)
+    expected = TOY.x0(x, t) + scale * (1 - A[t]) / A[t].sqrt() * grad
+    torch.testing.assert_close(guided.x0(x, t), expected, atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(guided.eps(x, t), TOY.eps(x, t) - scale * (1 - A[t]).sqrt() * grad, atol=1e-10, rtol=0)
+
+
+class Classes:
+    """Clean pictures are Gaussian given their class: the prior without the class, and the classifier at each level."""
+
+    def __init__(self, *covariances, shares=(0.3, 0.7)):
+        self.covariances, self.shares = covariances, torch.tensor(shares, dtype=torch.float64)
+        self.given = [GaussianPrior.from_covariance(m.reshape(3, 1, 1), c) for m, c in zip(MEANS, covariances)]
+        self.prior = Prior(self.guess, SCHEDULE, (3, 1, 1), "x0")
+        self.prior.dtype = torch.float64
+
+    def logits(self, x, levels):
+        """log p(c) + log p(x_t | c), and x_t given c is N(sqrt(a) m, a C + (1 - a) I). All pictures at one level."""
+        a = A[levels[0]]
+        noised = [MultivariateNormal(a.sqrt() * m, a * c + (1 - a) * EYE) for m, c in zip(MEANS, self.covariances)]
+        return torch.stack([p.log() + n.log_prob(x.flatten(1)) for p, n in zip(self.shares, noised)], 1)
+
+    def guess(self, x, levels):
+        """E[x0 | x_t], the guesses given the class weighed by its probability."""
+        p = self.logits(x, levels).softmax(1)
+        return sum(p[:, k, None, None, None] * prior._x0(x, levels[0]) for k, prior in enumerate(self.given))
+
+
+CLASSES = {"equal": Classes(ROUND, ROUND), "unequal": Classes(ROUND, 0.1 * EYE)}
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("label", [0, 1])
+def test_scale_one_is_bayes(kind, label):
+    """The prior of everything, guided with the exact classifier, is the prior of the class."""
+    classes, x = CLASSES[kind], draw(6)
+    guided = classifier_guided(classes.prior, classes.logits, label, 1.0)
+    for t in (1, 100, 500, 900):
+        assert not torch.allclose(classes.prior.x0(x, t), classes.given[label].x0(x, t), atol=1e-5)
+        torch.testing.assert_close(guided.x0(x, t), classes.given[label].x0(x, t), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", [ddim, ddpm])
+def test_any_sampler_runs_it(sampler):
+    classes = CLASSES["equal"]
+    guided = classifier_guided(classes.prior, classes.logits, 1, 1.0)
+    expected = run(sampler(classes.given[1], 4, 10, noise=Noise(1)))
+    torch.testing.assert_close(run(sampler(guided, 4, 10, noise=Noise(1))), expected, atol=1e-9, rtol=0)
+    assert not torch.allclose(run(sampler(classes.prior, 4, 10, noise=Noise(1))), expected, atol=1e-3)
+
+
+def test_scale_zero_is_the_prior():
+    x = draw(3)
+    assert torch.equal(classifier_guided(TOY, quadratic, 1, 0.0).x0(x, 400), TOY.x0(x, 400))
+
+
+def test_a_batch_is_as_many_single_pictures():
+    guided, x = classifier_guided(TOY, quadratic, 1, 3.0), draw(4)
+    singles = torch.cat([guided.x0(part, 200) for part in x.split(1)])
+    torch.testing.assert_close(guided.x0(x, 200), singles)
+    singles = torch.cat([run(ddim(guided, 1, 6, noise=Noise(2, first=i))) for i in range(4)])
+    torch.testing.assert_close(run(ddim(guided, 4, 6, noise=Noise(2))), singles)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_works_where_gradients_are_off(mode):
+    guided = classifier_guided(TOY, linear, 1, 2.0)
+    expected = guided.x0(draw(2), 300)
+    with mode():
+        x0 = guided.x0(draw(2), 300)
+    assert torch.equal(x0, expected) and not expected.requires_grad
+
+
+def test_gradients_flow_where_x_wants_them():
+    classes, x = CLASSES["unequal"], draw(3).requires_grad_()
+    slopes = [
+        torch.autograd.grad(prior.x0(x, 300).square().sum(), x)[0]
+        for prior in (classifier_guided(classes.prior, classes.logits, 0, 1.0), classes.given[0])
+    ]
+    torch.testing.assert_close(*slopes)
+
+
+def test_only_x_gets_gradients():
+    net, x = ToneClassifier(SCHEDULE), Noise(0)((2, 3, 8, 8))
+    prior = GaussianPrior(torch.zeros(3, 8, 8))
+    x0 = classifier_guided(prior, net, 1, 5.0).x0(x, 500)
+    assert not torch.equal(x0, prior.x0(x, 500)) and not x0.requires_grad and not x.requires_grad
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("label", [-1, 0.5, "mono", None])
+def test_labels_that_cannot_be(label):
+    with pytest.raises(ValueError, match="label must be"):
+        classifier_guided(TOY, linear, label, 1.0)
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf")])
+def test_scales_that_cannot_be(scale):
+    with pytest.raises(ValueError, match="scale must be finite"):
+        classifier_guided(TOY, linear, 1, scale)
+
+
+@pytest.mark.parametrize(
+    "classifier, label",
+    [
+        (linear, 2),  # a label it does not have
+        (lambda x, levels: linear(x, levels)[:, 1], 1),  # no classes
+        (lambda x, levels: linear(x, levels)[:1], 1),  # one row for all
+    ],
+)
+def test_logits_that_do_not_fit_are_refused_before_the_prior_is_called(classifier, label):
+    def net(x, levels):
+        raise AssertionError("the prior was called")
+
+    guided = classifier_guided(Prior(net, SCHEDULE, (3, 1, 1)), classifier, label, 1.0)
+    with pytest.raises(ValueError, match="logits"):
+        guided.x0(draw(2), 10)
+
+
+def test_it_checks_like_every_prior_and_has_no_label_of_its_own():
+    guided = classifier_guided(TOY, linear, 1, 1.0)
+    with pytest.raises(ValueError, match="level"):
+        guided.x0(draw(1), 0)
+    with pytest.raises(ValueError, match="shape"):
+        guided.x0(draw(1)[:, :2], 1)
+    with pytest.raises(ValueError, match="labels"):
+        classifier_free(guided, "mono", 1.0)
+
+
+# The classifier of tones and its training.
+
+
+def with_grey(colour):
+    """Pictures and their grey versions, with the labels."""
+    grey = colour.mean(1, keepdim=True).expand_as(colour)
+    return torch.cat([colour, grey]), torch.arange(2).repeat_interleave(len(colour))
+
+
+WARM = torch.tensor([0.4, 0.0, -0.4]).reshape(3, 1, 1)
+PLAIN = with_grey((WARM + 0.3 * Noise(3)((32, 1, 8, 8))).clamp(-1, 1))
+
+
+def noisy_logits(net, pictures, t):
+    levels = torch.full((len(pictures),), t)
+    return net(noise_to(pictures, Noise(5).like(pictures), A[t]), levels)
+
+
+def test_training_lowers_the_loss():
+    pictures, labels = PLAIN
+    first, last = (
+        F.cross_entropy(noisy_logits(train_classifier(*PLAIN, SCHEDULE, steps), pictures, 100), labels)
+        for steps in (1, 60)
+    )
+    assert last < 0.5 * first
+
+
+def test_training_repeats_with_its_seed_and_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    a, b, other = (train_classifier(*PLAIN, SCHEDULE, 5, seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    for p, q, r in zip(a.parameters(), b.parameters(), other.parameters()):
+        torch.testing.assert_close(p, q)
+        assert not torch.allclose(p, r) and not p.requires_grad
+
+
+def test_it_judges_each_picture_alone_and_reads_the_level():
+    net, x = train_classifier(*PLAIN, SCHEDULE, 5), Noise(6)((4, 3, 8, 8))
+    levels = torch.tensor([1, 300, 600, 1000])
+    singles = torch.cat([net(x[i : i + 1], levels[i : i + 1]) for i in range(4)])
+    assert singles.shape == (4, 2)
+    torch.testing.assert_close(net(x, levels), singles)
+    assert not torch.allclose(net(x, levels.flip(0)), singles, atol=1e-4)
+
+
+def test_it_knows_the_tone_of_faces_it_has_not_seen_until_noise_hides_it():
+    faces = people()
+    net = train_classifier(*with_grey(faces[:192]), SCHEDULE, steps=120)
+    pictures, labels = with_grey(faces[192:])
+    right = {t: (noisy_logits(net, pictures, t).argmax(1) == labels).double().mean() for t in (50, 1000)}
+    assert right[50] > 0.9
+    assert abs(right[1000] - 0.5) < 0.15  # at the top level 1 / 25 000 of the variance is picture
+
+
+@pytest.mark.parametrize(
+    "pictures, labels, steps, match",
+    [
+        (PLAIN[0][:, :1], PLAIN[1], 5, "pictures"),
+        (PLAIN[0][0], PLAIN[1], 5, "pictures"),
+        (PLAIN[0], PLAIN[1][1:], 5, "pictures"),
+        (PLAIN[0], PLAIN[1] + 1, 5, "labels"),
+        (PLAIN[0], PLAIN[1].float(), 5, "labels"),
+        (PLAIN[0], 0 * PLAIN[1], 5, "labels"),
+        (PLAIN[0], PLAIN[1], 0, "steps"),
+        (PLAIN[0], PLAIN[1], -3, "steps"),
+        (PLAIN[0], PLAIN[1], 2.5, "steps"),
+    ],
+)
+def test_training_refuses(pictures, labels, steps, match):
+    with pytest.raises(ValueError, match=match):
+        train_classifier(pictures, labels, SCHEDULE, steps)

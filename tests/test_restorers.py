@@ -1,0 +1,771 @@
+"""The samplers that restore: reductions to each other, exact posteriors of Gaussian priors, consistency with y."""
+
+import functools
+import itertools
+
+import pytest
+import torch
+
+from fuzzydiff_lite import GaussianPrior, Noise, Prior, Schedule, data, load_prior, masks, run
+from fuzzydiff_lite.noise import Replay
+from fuzzydiff_lite.operators import (
+    AveragePool,
+    Bicubic,
+    Blur,
+    Denoise,
+    Gray,
+    Inpaint,
+    Jpeg,
+    Quantize,
+    Separable,
+    WalshHadamard,
+    measure,
+)
+from fuzzydiff_lite.samplers import (
+    ddim,
+    ddnm,
+    ddpm,
+    ddrm,
+    ddrm_jpeg,
+    diffpir,
+    dps,
+    fuzzy,
+    ilvr,
+    mcg,
+    pigdm,
+    repaint,
+    replacement,
+    sdedit,
+)
+from fuzzydiff_lite.steps import churn_step, eps_from_x0
+
+
+def randn(*shape, seed=0):
+    return Noise(seed)(shape, dtype=torch.float64)
+
+
+def matrix(M):
+    """Any matrix as an operator on pictures of one column and no colour."""
+    return Separable(torch.eye(1), M, torch.eye(1))
+
+
+# Eight correlated numbers, of which three combinations, or four numbers themselves, are measured.
+SHAPE = (1, 8, 1)
+ROOT = 0.3 * randn(8, 8, seed=20)
+COVARIANCE = ROOT @ ROOT.T + 0.05 * torch.eye(8)
+MEAN = torch.linspace(-0.3, 0.3, 8, dtype=torch.float64)
+TOY = GaussianPrior.from_covariance(MEAN.reshape(SHAPE), COVARIANCE)
+NORMAL = GaussianPrior(torch.zeros(SHAPE, dtype=torch.float64))
+M = randn(3, 8, seed=21)
+A = matrix(M)
+MASK = torch.tensor([1.0, 0, 1, 0, 1, 1, 0, 0], dtype=torch.float64).reshape(1, *SHAPE)
+NOTHING, EVERYTHING = Inpaint(torch.zeros_like(MASK)), Inpaint(torch.ones_like(MASK))
+X = (MEAN.reshape(1, *SHAPE) + 0.2 * randn(4, *SHAPE, seed=22)).clamp(-1, 1)
+Y = A(X)
+T = TOY.schedule.T
+
+
+def noise():
+    return Noise(3)
+
+
+def identity(x):
+    return x
+
+
+def walk_without(prior, n, steps, churn):
+    """Unconditional sampling that refreshes a share of the noise in each step, as DDRM, DDNM and DiffPIR do."""
+    levels, source, a = prior.schedule.levels(steps), noise(), prior.schedule.alpha_bar
+    x = source((n, *prior.shape), dtype=torch.float64)
+    for t, s in itertools.pairwise(levels):
+        x0 = prior.x0(x, t).clamp(-1, 1)
+        x = churn_step(x0, eps_from_x0(x, x0, a[t]), source.like(x), a[s], churn)
+    return x
+
+
+def agree(x):
+    """A picture moved to where A measures Y."""
+    return x + A.pinv(Y) - A.project(x)
+
+
+REDUCTIONS = {
+    "repaint without repeats is replacement": (
+        lambda: run(repaint(TOY, X, MASK, 20, 1, noise())),
+        lambda: run(replacement(TOY, X, MASK, 20, noise())),
+    ),
+    **{
+        f"fuzzy with a binary map is repaint: {repeats} x {jump}": (
+            lambda repeats=repeats, jump=jump: run(fuzzy(TOY, X, MASK, 20, repeats, noise(), jump=jump)),
+            lambda repeats=repeats, jump=jump: run(repaint(TOY, X, MASK, 20, repeats, noise(), jump)),
+        )
+        for repeats, jump in [(1, 1), (3, 1), (2, 5), (4, 2)]
+    },
+    "ilvr with a mask for a filter is replacement": (
+        lambda: run(ilvr(TOY, X, Inpaint(MASK).project, 20, noise=noise())),
+        lambda: run(replacement(TOY, X, MASK, 20, noise())),
+    ),
+    "mcg without its gradient is replacement": (
+        lambda: run(mcg(TOY, Inpaint(MASK)(X), Inpaint(MASK), 20, 0.0, noise())),
+        lambda: run(replacement(TOY, X, MASK, 20, noise())),
+    ),
+    "mcg without its gradient is ilvr with A's projection": (
+        lambda: run(mcg(TOY, Y, A, 20, 0.0, noise())),
+        lambda: run(ilvr(TOY, X, A.project, 20, noise=noise())),
+    ),
+    "dps without its gradient is ddpm, made to agree": (
+        lambda: run(dps(TOY, Y, A, 0.0, 20, 0.0, noise())),
+        lambda: agree(run(ddpm(TOY, 4, 20, noise()))),
+    ),
+    "dps without its gradient, noisy, is ddpm": (
+        lambda: run(dps(TOY, Y, A, 0.2, 20, 0.0, noise())),
+        lambda: run(ddpm(TOY, 4, 20, noise())),
+    ),
+    "ddnm is ddrm where all noise is fresh": (
+        lambda: run(ddnm(TOY, Y, A, 0.0, 20, noise=noise(), churn=1.0)),
+        lambda: run(ddrm(TOY, Y, A, 0.0, 20, 1.0, noise=noise())),
+    ),
+    "ddnm is diffpir where all noise is fresh": (
+        lambda: run(ddnm(TOY, Y, A, 0.0, 20, noise=noise(), churn=1.0)),
+        lambda: run(diffpir(TOY, Y, A, 0.0, 20, noise=noise(), churn=1.0, spacing="uniform")),
+    ),
+    **{
+        f"noisy ddnm is ddrm that trusts fully: churn {churn}": (
+            lambda churn=churn: run(ddnm(TOY, Y, A, 0.2, 20, noise=noise(), churn=churn)),
+            lambda churn=churn: run(ddrm(TOY, Y, A, 0.2, 20, churn, 1.0, noise())),
+        )
+        for churn in (0.0, 0.5, 1.0)
+    },
+    "diffpir without weight on the prior is diffpir without noise": (
+        lambda: run(diffpir(TOY, Y, A, 0.2, 20, lam=0.0, noise=noise())),
+        lambda: run(diffpir(TOY, Y, A, 0.0, 20, noise=noise())),
+    ),
+    "diffpir with all weight on the prior measures nothing": (
+        lambda: run(diffpir(TOY, Y, A, 0.2, 20, lam=1e15, churn=0.7, noise=noise())),
+        lambda: run(diffpir(TOY, X, NOTHING, 0.0, 20, churn=0.7, noise=noise())),
+    ),
+    "a dead filter leaves ddpm": (
+        lambda: run(ilvr(TOY, X, torch.zeros_like, 20, noise=noise())),
+        lambda: run(ddpm(TOY, 4, 20, noise())),
+    ),
+    "an empty mask leaves ddpm": (
+        lambda: run(replacement(TOY, X, 0 * MASK, 20, noise())),
+        lambda: run(ddpm(TOY, 4, 20, noise())),
+    ),
+    **{
+        f"{sampler.__name__} of nothing is ddpm": (
+            lambda sampler=sampler: run(sampler(TOY, 0 * X, NOTHING, steps=20, noise=noise())),
+            lambda: run(ddpm(TOY, 4, 20, noise())),
+        )
+        for sampler in (dps, mcg)
+    },
+    **{
+        f"pigdm of nothing is ddim: sigma {sigma}, eta {eta}": (
+            lambda sigma=sigma, eta=eta: run(pigdm(TOY, 0 * X, NOTHING, sigma, 20, eta, noise())),
+            lambda eta=eta: run(ddim(TOY, 4, 20, eta, noise())),
+        )
+        for sigma, eta in [(0.0, 0.7), (0.2, 1.0), (0.2, 0.0)]
+    },
+    **{
+        f"{sampler.__name__} of nothing is sampling with churn {churn}: sigma {sigma}": (
+            lambda sampler=sampler, churn=churn, sigma=sigma, options=options: run(
+                sampler(TOY, 0 * X, NOTHING, sigma, 20, churn=churn, noise=noise(), **options)
+            ),
+            lambda churn=churn: walk_without(TOY, 4, 20, churn),
+        )
+        for sampler, options in [(ddrm, {}), (ddnm, {}), (diffpir, {"spacing": "uniform"})]
+        for sigma, churn in [(0.0, 0.6), (0.2, 0.0), (0.2, 1.0)]
+    },
+    "sampling without churn is ddim": (
+        lambda: walk_without(TOY, 4, 20, 0.0),
+        lambda: run(ddim(TOY, 4, 20, 0.0, noise())),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reductions(name):
+    special, general = REDUCTIONS[name]
+    torch.testing.assert_close(special(), general(), atol=1e-9, rtol=1e-9)
+    assert general().std() > 0.05
+
+
+def test_ilvr_with_everything_let_go_at_a_level_is_sdedit_from_it():
+    """A filter that lets all pass makes the reference, noised to the level, the state: where SDEdit starts."""
+    draws = [randn(4, *SHAPE, seed=k) for k in range(33)]
+    followed = run(ilvr(TOY, X, identity, 20, until=400, noise=Replay(draws)))  # two draws a step down to 400
+    torch.testing.assert_close(followed, run(sdedit(TOY, X, 400, 20, Replay(draws[24:]))), atol=1e-12, rtol=0)
+
+
+def test_sdedit_from_the_top_forgets_the_picture():
+    far, near = (run(sdedit(TOY, X, start, 20, noise(), clip=False)) for start in (T, 50))
+    free = run(ddpm(TOY, 4, 20, noise(), clip=False))
+    assert (far - free).abs().max() < 0.02 < (near - free).abs().max()
+    distances = [(run(sdedit(TOY, X, start, 20, noise())) - X).norm() for start in (50, 200, 400, 1000)]
+    assert all(a < b for a, b in itertools.pairwise(distances))
+
+
+@pytest.mark.parametrize("churn", [0.0, 0.5, 1.0])
+def test_ddrm_jpeg_that_starts_at_the_top_and_trusts_fully_is_ddnm(churn):
+    source, a = noise(), TOY.schedule.alpha_bar[T]
+    start, *steps = [source((4, *SHAPE), dtype=torch.float64) for _ in range(21)]
+    centred = (start - a.sqrt() * A.pinv(Y)) / (1 - a).sqrt()  # DDRM-JPEG starts from the noised pseudo-inverse
+    jpeg = run(ddrm_jpeg(TOY, Y, A, T, 20, churn, 1.0, Replay([centred, *steps])))
+    torch.testing.assert_close(jpeg, run(ddnm(TOY, Y, A, 0.0, 20, noise=noise(), churn=churn)), atol=1e-9, rtol=0)
+
+
+def test_ddrm_without_trust_listens_only_at_the_end():
+    *_, before, last = ddrm(TOY, Y, A, 0.0, 20, 1.0, 0.0, noise())
+    *_, free, _ = ddrm(TOY, 0 * X, NOTHING, 0.0, 20, 1.0, noise=noise())
+    torch.testing.assert_close(before.x, free.x)
+    torch.testing.assert_close(A(last.x), Y)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+def test_pigdm_guesses_the_posterior_mean_of_a_standard_normal_prior(sigma):
+    """There x0 given x_t is normal with mean sqrt(alpha_bar) x_t and variance 1 - alpha_bar, as PiGDM assumes."""
+    steps = list(pigdm(NORMAL, Y, A, sigma, 10, 0.5, noise(), clip=False))
+    for before, step in itertools.pairwise(steps):
+        a = NORMAL.schedule.alpha_bar[before.level]
+        x, v = a.sqrt() * before.x.flatten(1), 1 - a
+        gain = v * M.T @ torch.linalg.inv(v * M @ M.T + sigma**2 * torch.eye(3))
+        torch.testing.assert_close(step.x0.flatten(1), x + (Y.flatten(1) - x @ M.T) @ gain.T)
+
+
+def test_dps_and_mcg_go_down_the_gradient_of_the_misfit():
+    """One step by hand, with the Jacobian of the exact denoiser, which is linear."""
+    start, still = randn(4, *SHAPE, seed=5), torch.zeros(4, *SHAPE)
+    a = TOY.schedule.alpha_bar[T]
+    jacobian = a.sqrt() * COVARIANCE @ torch.linalg.inv(a * COVARIANCE + (1 - a) * torch.eye(8))
+    residual = (Y - A(TOY.x0(start, T))).flatten(1)
+    gradient = (-(residual / residual.norm(dim=1, keepdim=True)) @ M @ jacobian).reshape(start.shape)
+    down, down_again = (next(dps(TOY, Y, A, 0.1, 2, k, Replay([start, still]), clip=False)) for k in (0.0, 0.7))
+    assert torch.equal(down.x0, down_again.x0)
+    torch.testing.assert_close(down.x - down_again.x, 0.7 * gradient)
+    down, down_again = (next(mcg(TOY, Y, A, 2, k, Replay([start, still, still]), clip=False)) for k in (0.0, 0.7))
+    torch.testing.assert_close(down.x - down_again.x, 0.7 * (gradient - A.project(gradient)))
+
+
+def test_diffpir_solves_for_the_picture_and_keeps_the_noise_that_agrees_with_it():
+    """One step by hand, with dense matrices."""
+    start, z = randn(4, *SHAPE, seed=5), randn(4, *SHAPE, seed=6)
+    a_t, a_s = TOY.schedule.alpha_bar[[T, 250]]
+    step = next(diffpir(TOY, Y, A, 0.3, 2, 20.0, 0.6, Replay([start, z]), clip=False))
+    rho = 20 * 0.3**2 * a_t / (1 - a_t)
+    right = Y.flatten(1) @ M + rho * TOY.x0(start, T).flatten(1)
+    x0 = torch.linalg.solve(M.T @ M + rho * torch.eye(8), right.T).T.reshape(start.shape)
+    eps = (start - a_t.sqrt() * x0) / (1 - a_t).sqrt()
+    assert step.level == 250
+    torch.testing.assert_close(step.x, a_s.sqrt() * x0 + (1 - a_s).sqrt() * (0.8 * eps + 0.6 * z))
+
+
+# Exact answers. Without clipping, a sampler of a Gaussian prior with a linear operator is affine in its noise (dps and
+# mcg, whose steps have a fixed length, are not). So its mean is what it does without noise, and its covariance follows
+# from what each single draw does: all of them in one batch, and nothing is left to chance.
+
+
+class Impulses:
+    """Noise for a batch of 1 + draws * numbers: picture 0 gets none, each of the others a single 1 in its life."""
+
+    def __init__(self):
+        self.count = 0
+
+    def branch(self, number):
+        return self
+
+    def __call__(self, shape, device="cpu", dtype=torch.float32):
+        batch, *rest = shape
+        z = torch.zeros(batch, torch.Size(rest).numel(), dtype=dtype)
+        mine = z[1 + self.count * z.shape[1] :][: z.shape[1]]
+        mine.copy_(torch.eye(z.shape[1])[: len(mine)])
+        self.count += 1
+        return z.reshape(shape)
+
+    def like(self, x):
+        return self(x.shape, x.device, x.dtype)
+
+
+def moments(sampler):
+    """Mean (d,) and covariance (d, d) of what `sampler(n, noise)` returns."""
+    counter = Impulses()
+    run(sampler(1, counter))
+    x = run(sampler(1 + counter.count * 8, Impulses())).flatten(1)
+    moved = x[1:] - x[0]
+    return x[0], moved.T @ moved
+
+
+def posterior(prior, M, y, sigma):
+    """Mean and covariance of x given y = M x + noise."""
+    covariance = prior.directions * (prior.variances - prior.rest) @ prior.directions.T + prior.rest * torch.eye(8)
+    gain = covariance @ M.T @ torch.linalg.inv(M @ covariance @ M.T + sigma**2 * torch.eye(len(M)))
+    mean = prior.mean.flatten()
+    return mean + gain @ (y - M @ mean), covariance - gain @ M @ covariance
+
+
+def errors(found, exact):
+    """Of the mean, in deviations of the posterior, and of the covariance, and the ratio of all variance."""
+    (mean, covariance), (exact_mean, exact_covariance) = found, exact
+    return (
+        float((mean - exact_mean).norm() / exact_covariance.trace().sqrt()),
+        float((covariance - exact_covariance).norm() / exact_covariance.norm()),
+        float(covariance.trace() / exact_covariance.trace()),
+    )
+
+
+# A measurement, noisy or not, of a picture of the toy that is far from its mean.
+FAR = MEAN + ROOT @ randn(8, seed=30)
+MEASURED = {0.0: M @ FAR, 0.2: M @ FAR + 0.2 * randn(3, seed=31)}
+
+
+@functools.cache
+def bias(sampler, sigma=0.0, prior=TOY, **settings):
+    y = MEASURED[sigma]
+
+    def make(n, source):
+        many = y.reshape(1, 1, 3, 1).expand(n, -1, -1, -1)
+        given = (many, A) if sampler is ddrm_jpeg else (many, A, sigma)
+        return sampler(prior, *given, noise=source, clip=False, **settings)
+
+    return errors(moments(make), posterior(prior, M, y, sigma))
+
+
+def test_moments_without_chance_are_those_of_many_runs():
+    n = 4096
+    y = MEASURED[0.2].reshape(1, 1, 3, 1).expand(n, -1, -1, -1)
+    x = run(ddnm(TOY, y, A, 0.2, 10, 2, Noise(1), clip=False)).flatten(1)
+    mean, covariance = moments(
+        lambda n, source: ddnm(TOY, y[:1].expand(n, -1, -1, -1), A, 0.2, 10, 2, source, clip=False)
+    )
+    assert ((x.mean(0) - mean).abs() < 5 * (covariance.diagonal() / n).sqrt()).all()
+    assert (x.T.cov() - covariance).norm() / covariance.norm() < 0.06
+
+
+@pytest.mark.parametrize(
+    "sampler, sigma, settings, mean, covariance",
+    [  # about twice what was found
+        (ddrm, 0.0, {"steps": 100}, 0.26, 0.5),
+        (ddrm, 0.2, {"steps": 100}, 0.27, 0.5),
+        (ddnm, 0.0, {"steps": 100}, 0.14, 0.5),
+        (ddnm, 0.2, {"steps": 100}, 0.27, 0.5),
+        (ddnm, 0.0, {"steps": 100, "churn": 0.0}, 0.13, 0.07),
+        (ddrm_jpeg, 0.0, {"start": 1000, "churn": 0.0, "trust": 1.0}, 0.13, 0.07),
+        (diffpir, 0.0, {"steps": 100, "churn": 0.5}, 0.4, 0.25),
+        (diffpir, 0.2, {"steps": 100}, 0.13, 0.8),
+        (pigdm, 0.0, {"steps": 100}, 0.12, 0.16),
+        (pigdm, 0.2, {"steps": 100}, 0.14, 0.16),
+    ],
+)
+def test_bias_is_bounded(sampler, sigma, settings, mean, covariance):
+    found = bias(sampler, sigma, **settings)
+    assert found[0] < mean and found[1] < covariance
+
+
+def test_ddnm_without_churn_becomes_exact():
+    """Steps without end solve the flow of the posterior: the noise that is kept makes each guess agree with y."""
+    means, covariances, _ = zip(*(bias(ddnm, steps=steps, churn=0.0) for steps in (25, 100, 400)))
+    assert all(b < 0.6 * a for a, b in itertools.pairwise(means)) and means[-1] < 0.05
+    assert all(b < 0.4 * a for a, b in itertools.pairwise(covariances)) and covariances[-1] < 0.02
+
+
+@pytest.mark.parametrize("churn", [0.5, 0.85, 1.0])
+@pytest.mark.parametrize("sampler", [ddnm, ddrm, diffpir])
+def test_churn_loses_variance(sampler, churn):
+    """Fresh noise forgets how far the guess was from the mean: in many steps, (1 + sqrt(1 - churn^2)) / 2 is left."""
+    assert abs(bias(sampler, steps=200, churn=churn)[2] - (1 + (1 - churn**2) ** 0.5) / 2) < 0.05
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+def test_pigdm_becomes_exact_for_a_standard_normal_prior(sigma):
+    means, covariances, _ = zip(*(bias(pigdm, sigma, NORMAL, steps=steps) for steps in (25, 50, 100, 200)))
+    assert max(means) < 1e-5
+    assert all(b < 0.65 * a for a, b in itertools.pairwise(covariances)) and covariances[-1] < 0.06
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+def test_of_all_defaults_pigdm_has_the_best_covariance(sigma):
+    best, *others = (bias(sampler, sigma, steps=100)[1] for sampler in (pigdm, ddrm, ddnm, diffpir))
+    assert best < 0.5 * min(others)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+@pytest.mark.parametrize("sampler", [ddrm, ddnm, diffpir])
+def test_more_steps_bring_the_mean_closer(sampler, sigma):
+    few, more = (bias(sampler, sigma, steps=steps)[0] for steps in (25, 100))
+    assert more < 0.7 * few
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+def test_time_travel_brings_the_mean_closer(sigma):
+    means = [bias(ddnm, sigma, steps=30, repeats=repeats)[0] for repeats in (1, 2, 5)]
+    assert all(b < 0.8 * a for a, b in itertools.pairwise(means))
+
+
+def inpainting_bias(sampler, **settings):
+    """Of four known numbers, each a deviation of its own off the mean."""
+    known = MASK.flatten() > 0
+    y = (MEAN + 0.5 * COVARIANCE.diagonal().sqrt()).reshape(1, *SHAPE)
+    exact = posterior(TOY, torch.eye(8, dtype=torch.float64)[known], y.flatten()[known], 0.0)
+    found = moments(lambda n, s: sampler(TOY, y.expand(n, -1, -1, -1), MASK, noise=s, clip=False, **settings))
+    return errors(found, exact)
+
+
+def test_repeats_let_known_and_unknown_agree_and_cost_variance():
+    means, _, variances = zip(*(inpainting_bias(repaint, steps=25, repeats=repeats) for repeats in (1, 2, 5)))
+    assert all(b < 0.85 * a for a, b in itertools.pairwise(means)) and means[-1] < 0.1
+    assert all(b < a - 0.02 for a, b in itertools.pairwise(variances))
+    longer = inpainting_bias(repaint, steps=25, repeats=5, jump=3)
+    assert longer[0] < 0.7 * means[0]
+
+
+def many_runs(sampler, sigma, **settings):
+    """The same from chance, for samplers that are not affine in their noise."""
+    given = (A,) if sampler is mcg else (A, sigma)
+    y = MEASURED[sigma].reshape(1, 1, 3, 1).expand(2048, -1, -1, -1)
+    x = run(sampler(TOY, y, *given, noise=Noise(1), clip=False, **settings)).flatten(1)
+    return errors((x.mean(0), x.T.cov()), posterior(TOY, M, MEASURED[sigma], sigma))
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+def test_dps_needs_a_scale_that_fits(sigma):
+    """Its steps have a fixed length, however small the misfit: those of a large scale end as noise of their own."""
+    none, good, large = (many_runs(dps, sigma, steps=50, scale=scale) for scale in (0.0, 0.1, 1.0))
+    assert good[0] < 0.3 and good[0] < 0.5 * none[0] and good[1] < 0.35
+    assert sigma == 0 or large[2] > 2
+
+
+def test_bias_of_mcg_is_bounded():
+    mean, covariance, _ = many_runs(mcg, 0.0, steps=50, scale=0.1)
+    assert mean < 0.6 and covariance < 0.5
+
+
+# Agreement with what was given
+
+
+def is_exact(x, measured, tolerance=1e-10):
+    return (x - measured).abs().max() < tolerance
+
+
+EXACT = {
+    "ddnm": lambda y, A: ddnm(TOY, y, A, 0.0, 10, 2, noise()),
+    "ddrm": lambda y, A: ddrm(TOY, y, A, 0.0, 10, noise=noise()),
+    "ddrm, trusting little": lambda y, A: ddrm(TOY, y, A, 0.0, 10, trust=0.3, noise=noise()),
+    "ddrm_jpeg": lambda y, A: ddrm_jpeg(TOY, y, A, 600, 10, noise=noise()),
+    "diffpir": lambda y, A: diffpir(TOY, y, A, 0.0, 10, noise=noise()),
+    "dps": lambda y, A: dps(TOY, y, A, 0.0, 10, noise=noise()),
+    "mcg": lambda y, A: mcg(TOY, y, A, 10, noise=noise()),
+    "pigdm": lambda y, A: pigdm(TOY, y, A, 0.0, 10, noise=noise()),
+}
+# What no picture that clipping could return has for its measurement, and what the prior would never draw.
+OTHERS = {"likely": X, "unlikely": 0.9 * torch.sign(randn(4, *SHAPE, seed=40)), "far outside": 3 * X.flip(2)}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("name", EXACT)
+def test_without_noise_the_result_has_the_measurement_given(name, other):
+    """The measurement alone, whatever it was taken of: it is not degraded again."""
+    for operator in (A, Inpaint(MASK), Inpaint(0.5 * MASK), EVERYTHING):
+        y = operator(OTHERS[other])
+        before = y.clone()
+        x = run(EXACT[name](y, operator))
+        assert is_exact(operator(x), y) and torch.equal(y, before)
+    assert is_exact(x, y)  # where everything is measured, that is all there is
+
+
+@pytest.mark.parametrize(
+    "low_pass", [A.project, Inpaint(MASK).project, identity, lambda x: x.mean(2, keepdim=True).expand_as(x)]
+)
+def test_ilvr_has_the_filtered_reference_where_the_filter_projects(low_pass):
+    for reference in (X, OTHERS["unlikely"]):
+        x = run(ilvr(TOY, reference, low_pass, 10, noise=noise()))
+        assert is_exact(low_pass(x), low_pass(reference))
+
+
+@pytest.mark.parametrize("name", ["ddrm", "mcg"])
+def test_what_is_measured_has_the_noise_of_its_level_at_every_step(name):
+    """At level s what is measured of x is sqrt(alpha_bar_s) y plus noise of variance 1 - alpha_bar_s."""
+    many = X[:1].expand(2000, -1, -1, -1)
+    mask = Inpaint(MASK)
+    for step in EXACT[name](mask(many), mask):
+        a = TOY.schedule.alpha_bar[step.level]
+        off = (step.x - a.sqrt() * many).flatten(1)[:, MASK.flatten() > 0]
+        assert off.mean(0).abs().max() < 0.1 * (1 - a).sqrt() + 1e-12
+        assert (off.std(0) - (1 - a).sqrt()).abs().max() < 0.08 * (1 - a).sqrt() + 1e-12
+
+
+@pytest.mark.parametrize("sampler", [ddnm, ddrm, diffpir, pigdm, dps])
+def test_with_noise_the_result_is_not_held_to_the_measurement(sampler):
+    y = Y + 0.3 * randn(*Y.shape, seed=41)
+    settings = {"scale": 0.1} if sampler is dps else {}
+    x = run(sampler(TOY, y, A, 0.3, 20, noise=noise(), **settings))
+    assert 1e-3 < (A(x) - y).abs().max() < 3
+
+
+def test_little_noise_is_nearly_none_to_diffpir():
+    a, b = (run(diffpir(TOY, Y, A, sigma, 20, noise=noise())) for sigma in (0.0, 1e-5))
+    torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+
+
+KEEPING = {
+    "replacement": lambda prior, y, m: replacement(prior, y, m, 5, noise()),
+    "repaint": lambda prior, y, m: repaint(prior, y, m, 5, 2, noise()),
+    "repaint, jumping": lambda prior, y, m: repaint(prior, y, m, 5, 2, noise(), jump=2),
+    "fuzzy": lambda prior, y, m: fuzzy(prior, y, m, 5, 2, noise()),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", KEEPING)
+def test_known_pixels_are_those_given_to_the_last_bit(name, dtype):
+    prior = GaussianPrior(torch.zeros(3, 8, 8, dtype=dtype), rest=0.2)
+    y = (0.4 * Noise(1)((2, 3, 8, 8), dtype=dtype)).clamp(-1, 1)
+    for m in (masks.box(8, 4), masks.random_pixels(0.3, 8), torch.cat([masks.half(8), 1 - masks.half(8)])):
+        x, known = run(KEEPING[name](prior, y, m)), m.expand_as(y) == 1
+        assert x.dtype == dtype and torch.equal(x[known], y[known])
+        assert (x[~known] - y[~known]).abs().min() > 0
+
+
+def test_ilvr_lets_go_below_the_level_it_is_told():
+    pool, prior = AveragePool(4, 8), GaussianPrior(torch.zeros(3, 8, 8, dtype=torch.float64), rest=0.2)
+    y = (0.4 * randn(2, 3, 8, 8)).clamp(-1, 1)
+    off = [
+        (pool(run(ilvr(prior, y, pool.project, 20, until, noise()))) - pool(y)).abs().max() for until in (0, 50, 600)
+    ]
+    assert off[0] < 1e-12 and 0.01 < off[1] < off[2]
+
+
+def test_the_mask_may_be_a_truth_value_and_the_operator_hold_one_for_each_picture():
+    m = torch.cat([MASK, 1 - MASK, MASK, 0 * MASK])
+    torch.testing.assert_close(
+        run(replacement(TOY, X, m > 0, 5, noise())), run(replacement(TOY, X, m, 5, noise())), atol=0, rtol=0
+    )
+    for sampler in (ddnm, ddrm, diffpir, pigdm):
+        x = run(sampler(TOY, m * X, Inpaint(m), steps=5, noise=noise()))
+        first = run(sampler(TOY, (m * X)[:1], Inpaint(m[:1]), steps=5, noise=noise()))
+        torch.testing.assert_close(x[:1], first)
+        assert is_exact(m * x, m * X)
+
+
+# Faces, in single precision
+
+
+@functools.cache
+def faces():
+    return load_prior(device="cpu"), data.people(2)
+
+
+FACE_OPERATORS = {
+    "inpaint": lambda: Inpaint(masks.box()),
+    "inpaint softly": lambda: Inpaint(masks.soften(masks.box(), 3.0)),
+    "denoise": Denoise,
+    "gray": Gray,
+    "pool": lambda: AveragePool(4),
+    "bicubic": lambda: Bicubic(4),
+    "gaussian blur": lambda: Blur.gaussian(2.0),
+    "motion blur": lambda: Blur.motion(9, 30),
+    "uniform blur": lambda: Blur.uniform(9),
+    "hadamard": lambda: WalshHadamard(0.25),
+    "gray of pool": lambda: Gray() @ AveragePool(4),
+    "inpaint of gray of pool": lambda: Inpaint(masks.box(16, 6)) @ (Gray() @ AveragePool(4)),
+}
+
+
+@pytest.mark.parametrize("name", FACE_OPERATORS)
+@pytest.mark.parametrize("sampler", [ddnm, ddrm])
+def test_faces_have_the_measurement_given(sampler, name):
+    prior, x = faces()
+    operator = FACE_OPERATORS[name]()
+    y = operator(x[:1])
+    restored = run(sampler(prior, y, operator, 0.0, 2, noise=noise()))
+    assert restored.dtype == torch.float32 and is_exact(operator(restored), y, 1e-4)
+
+
+@pytest.mark.parametrize("sampler", [dps, mcg, pigdm])
+def test_gradients_through_the_network(sampler):
+    prior, x = faces()
+    operator = AveragePool(4)
+    y = operator(x)
+    restored = run(sampler(prior, y, operator, steps=2, noise=noise()))
+    assert is_exact(operator(restored), y, 1e-4) and restored.abs().max() < 3
+    free = run(ddpm(prior, 2, 2, noise()))
+    assert (restored - free).square().mean() > 1e-4
+    assert all(p.grad is None for p in prior.net.parameters())
+
+
+@pytest.mark.parametrize("sampler", [ddrm_jpeg, ddnm, pigdm])
+def test_what_rounds_is_agreed_with_too(sampler):
+    prior, x = faces()
+    steps = {"start": 400, "steps": 5} if sampler is ddrm_jpeg else {"steps": 2}
+    for operator in (Jpeg(10), Quantize(4)):
+        y = operator(x)
+        restored = run(sampler(prior, y, operator, noise=noise(), **steps))
+        assert ((operator(restored) - y).abs() > 1e-3).float().mean() < 0.01  # half-way, rounding goes either way
+        assert (restored - y).abs().max() > 0.01
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("sampler", [ddnm, ddrm, diffpir, dps, mcg, pigdm])
+def test_cuda_restores_the_same(sampler):
+    prior = GaussianPrior(torch.zeros(3, 16, 16, dtype=torch.float64), rest=0.2)
+    on_gpu = GaussianPrior(torch.zeros(3, 16, 16, dtype=torch.float64, device="cuda"), rest=0.2)
+    for operator in (AveragePool(4, 16), Blur.gaussian(1.0, 16), Inpaint(masks.box(16, 6))):
+        y = measure(operator, 0.3 * randn(2, 3, 16, 16), 0.0)
+        a, b = (run(sampler(p, y, operator, steps=5, noise=noise())) for p in (prior, on_gpu))
+        assert b.is_cuda
+        torch.testing.assert_close(b.cpu(), a, atol=1e-8, rtol=0)
+
+
+# What is refused, before any call
+
+
+def never(x, levels):
+    raise AssertionError("the network was called")
+
+
+NEVER = Prior(never, Schedule.linear(), (3, 8, 8))
+FLAT, POOL = torch.zeros(2, 3, 8, 8), AveragePool(4, 8)
+SMALL, FOUR = POOL(FLAT), torch.ones(4, 1, 8, 8)
+
+PICTURES = {
+    "sdedit": lambda y, **settings: sdedit(NEVER, y, **settings),
+    "ilvr": lambda y, **settings: ilvr(NEVER, y, POOL.project, **settings),
+    "replacement": lambda y, **settings: replacement(NEVER, y, masks.half(8), **settings),
+    "repaint": lambda y, **settings: repaint(NEVER, y, masks.half(8), **settings),
+}
+MEASUREMENTS = {sampler.__name__: sampler for sampler in (ddrm, ddrm_jpeg, ddnm, diffpir, dps, mcg, pigdm)}
+NOISY = [ddrm, ddnm, diffpir, dps, pigdm]
+
+
+@pytest.mark.parametrize(
+    "y, message",
+    [
+        (FLAT.long(), "floating-point"),
+        (FLAT[0], r"\(3, 8, 8\)"),
+        (FLAT[:, :1], r"\(2, 1, 8, 8\)"),
+        (FLAT[:0], r"\(0, 3, 8, 8\)"),
+        (FLAT + 1.5, r"\[-1, 1\]"),
+        (FLAT + torch.nan, "NaN"),
+    ],
+)
+@pytest.mark.parametrize("name", PICTURES)
+def test_other_pictures_are_refused(name, y, message):
+    with pytest.raises(ValueError, match=message):
+        run(PICTURES[name](y, steps=5))
+
+
+@pytest.mark.parametrize(
+    "y, message",
+    [
+        (SMALL.long(), "floating-point"),
+        (SMALL + torch.nan, "NaN"),
+        (SMALL + torch.inf, "infinity"),
+        (FLAT, r"AveragePool measures \(B, 3, 2, 2\) .* got \(2, 3, 8, 8\)"),
+        (SMALL[0], r"got \(3, 2, 2\)"),
+        (SMALL[:0], r"got \(0, 3, 2, 2\)"),
+    ],
+)
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_other_measurements_are_refused(name, y, message):
+    with pytest.raises(ValueError, match=message):
+        run(MEASUREMENTS[name](NEVER, y, POOL, steps=5))
+
+
+@pytest.mark.parametrize(
+    "y, operator, message",
+    [
+        (SMALL, AveragePool(4, 16), "AveragePool does not fit"),
+        (FLAT, Inpaint(masks.half(16)), "Inpaint does not fit"),
+        (FLAT, Blur.gaussian(1.0, 16), "Blur does not fit"),
+        (FLAT[..., 0], WalshHadamard(0.5, 4), "8, 8"),
+        (FLAT[..., 0], WalshHadamard(0.5, 16), "8, 8"),
+        (FLAT, Inpaint(FOUR), r"Inpaint measures \(4, 3, 8, 8\) .* got \(2, 3, 8, 8\)"),
+        (FLAT[:1], Inpaint(FOUR), r"Inpaint measures \(4, 3, 8, 8\) .* got \(1, 3, 8, 8\)"),
+    ],
+)
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_operators_for_other_pictures_are_refused(name, y, operator, message):
+    with pytest.raises(ValueError, match=message):
+        run(MEASUREMENTS[name](NEVER, y, operator, steps=5))
+
+
+@pytest.mark.parametrize("sigma", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("sampler", NOISY)
+def test_other_deviations_are_refused(sampler, sigma):
+    with pytest.raises(ValueError, match="sigma"):
+        run(sampler(NEVER, SMALL, POOL, sigma, steps=5))
+
+
+@pytest.mark.parametrize(
+    "sampler, settings",
+    [
+        (ddrm, {}),
+        (ddrm, {"sigma": 0.1}),
+        (diffpir, {}),
+        (mcg, {}),
+        (ddnm, {"sigma": 0.1}),
+        (pigdm, {"sigma": 0.1}),
+    ],
+)
+def test_what_rounds_is_refused_where_singular_values_are_needed(sampler, settings):
+    with pytest.raises(ValueError, match="linear operator .* got Quantize"):
+        run(sampler(NEVER, FLAT, Quantize(4), steps=5, **settings))
+
+
+def test_dps_takes_any_differentiable_function_where_it_need_not_agree():
+    with pytest.raises(ValueError, match="linear operator .* got function"):
+        run(dps(NEVER, X, identity, steps=5))
+    x = run(dps(TOY, X, lambda x: x**3, 0.1, 20, 0.1, noise()))
+    free = run(ddpm(TOY, 4, 20, noise()))
+    assert (x**3 - X).norm() < 0.9 * (free**3 - X).norm()
+
+
+@pytest.mark.parametrize(
+    "sampler, name, wrong",
+    [
+        *itertools.product([ddrm, ddrm_jpeg, ddnm, diffpir], ["churn"], [-0.1, 1.1, float("nan")]),
+        *itertools.product([ddrm, ddrm_jpeg], ["trust"], [-0.1, 1.1, float("nan")]),
+        *itertools.product([pigdm], ["eta"], [-0.1, 1.1, float("nan")]),
+        *itertools.product([diffpir], ["lam"], [-0.1, float("nan"), float("inf")]),
+        *itertools.product([diffpir], ["spacing"], ["cubic"]),
+        *itertools.product([ddrm_jpeg], ["start"], [0, 1001, 400.5]),
+        *itertools.product([ddnm], ["repeats", "jump"], [0, 1.5]),
+        *itertools.product(MEASUREMENTS.values(), ["steps"], [0, 1001, 2.5]),
+    ],
+)
+def test_other_settings_are_refused(sampler, name, wrong):
+    with pytest.raises(ValueError, match=name):
+        run(sampler(NEVER, SMALL, POOL, **{name: wrong}))
+
+
+@pytest.mark.parametrize(
+    "name, setting, wrong",
+    [
+        *itertools.product(["sdedit"], ["start"], [0, 1001, 400.5]),
+        *itertools.product(["ilvr"], ["until"], [-1, 1001]),
+        *itertools.product(["repaint"], ["repeats", "jump"], [0, 1.5]),
+        *itertools.product(PICTURES, ["steps"], [0, 1001, 2.5]),
+    ],
+)
+def test_other_settings_for_pictures_are_refused(name, setting, wrong):
+    with pytest.raises(ValueError, match=setting):
+        run(PICTURES[name](FLAT, **{setting: wrong}))
+
+
+@pytest.mark.parametrize("sampler", [replacement, repaint])
+@pytest.mark.parametrize(
+    "m, message",
+    [
+        (torch.full((1, 1, 8, 8), 0.5), "fuzzy"),
+        (masks.half(8) + 1, r"\[0, 1\]"),
+        (masks.half(8) * torch.nan, "NaN"),
+        (masks.half(16), r"\(1, 1, 16, 16\)"),
+        (masks.half(8)[0], r"\(1, 8, 8\)"),
+        (torch.cat([masks.half(8)] * 3), r"\(3, 1, 8, 8\)"),
+    ],
+)
+def test_other_masks_are_refused(sampler, m, message):
+    with pytest.raises(ValueError, match=message):
+        run(sampler(NEVER, FLAT, m, 5))
+
+
+def test_a_filter_that_does_not_give_pictures_is_refused():
+    with pytest.raises(ValueError, match="low_pass"):
+        run(ilvr(NEVER, FLAT, POOL, 5))
