@@ -8,16 +8,15 @@ import sys
 from pathlib import Path
 
 import torch
-from PIL import Image
-from torch import Tensor
 
 from . import masks
-from .data import crop_square, faces64_folder, open_picture, to_image, to_tensor
-from .noise import Noise
+from .data import faces64_folder, to_image
+from .files import check_not_lost, check_output, in_folder, preview_of, read, stack
+from .noise import Noise, Shared
 from .plots import sheet
 from .prior import Prior
-from .samplers import classifier_free, ddim, ddpm, fuzzy, run
-from .schedule import travel
+from .restore import TASKS, Given, calls, restorer, settings
+from .samplers import classifier_free, ddim, ddpm, run
 from .train import Recipe, train
 from .unet import TONES
 from .weights import load_prior
@@ -28,9 +27,18 @@ SAMPLE = """example: sixteen people who do not exist
 
 The same seed gives the same file. Picture i of a seed is the same whatever --n is."""
 
-RESTORE = """example: a face at (142, 20) to (312, 190) of a photo, with a scratch painted black in scratch.png
+RESTORE = """examples: a face at (142, 20) to (312, 190) of a photo, with a scratch painted black in scratch.png; a folder of
+small pictures, four times as large; a blurred one
 
   fuzzydiff restore photo.png --mask scratch.png --box 142 20 312 190 --preview -o restored.png
+  fuzzydiff restore small/ --task x4 -o large/
+  fuzzydiff restore photo.png --task deblur --blur motion:13:30 --sigma 0.02 --method diffpir --set lam=3 -o sharp.png
+
+Tasks, and the methods for each, the first one unless told:
+{tasks}
+Nothing is degraded: x4 wants a small picture, jpeg a JPEG file of 64x64 pixels, deblur a blurred one and its kernel.
+A folder is restored in batches, each picture as it would be alone; a result that is there already is kept, and a file
+that is no picture is reported and skipped.
 
 The mask is white where the picture is kept, black where it is hallucinated, grey in between. It has as many pixels
 as the picture, or 64x64 for the cropped square. The map of trust is --m times the mask. Without --mask every pixel
@@ -86,33 +94,88 @@ def sample(options: argparse.Namespace) -> None:
 
 
 def restore(options: argparse.Namespace) -> None:
-    """Restore one picture file."""
-    check_output(options.output)
-    preview = options.output.with_name(f"{options.output.stem}-preview.png")
-    image = open_picture(options.input)
-    given = {Path(path).resolve() for path in (options.input, options.mask) if path}
-    for path in [options.output, preview] if options.preview else [options.output]:
-        if path.resolve() in given:
-            raise ValueError(f"{path} is an input, which would be lost: choose another OUT")
+    """Restore one picture file, or every picture in a folder."""
+    source, out = Path(options.input), options.output
+    method = options.method or TASKS[options.task][0]
+    chosen = {"steps": options.steps, "repeats": options.repeats, **dict(options.set)}
+    values = settings(options.task, method, **{name: value for name, value in chosen.items() if value is not None})
+    if source.is_dir():
+        if out.exists() and not out.is_dir():
+            raise ValueError(f"not a folder: {out}")
+        jobs = in_folder(source, out)
+        out.mkdir(exist_ok=True)
+    else:
+        check_output(out)
+        jobs = {source: out}
+    written = [*jobs.values(), *(map(preview_of, jobs.values()) if options.preview else ())]
+    check_not_lost([*jobs, *filter(None, [options.mask])], written)
     prior = load(options)
-    size = prior.shape[-1]
-    mask = open_mask(options.mask, size) if options.mask else None
-    y, trust = square(image, mask, options.box, size)
-    m = options.m * trust
-    if (m == 1).all():
+    left = {path: target for path, target in jobs.items() if not (source.is_dir() and target.exists())}
+    if len(left) < len(jobs):
+        say(options, f"{len(jobs) - len(left)} of {len(jobs)} pictures are done already")
+    failed = 0
+    batch = 1 if options.task == "jpeg" else BATCH  # every JPEG file may have tables of its own
+    waiting = list(left.items())
+    for first in range(0, len(waiting), batch):
+        parts = {}
+        for path, target in waiting[first : first + batch]:
+            try:
+                parts[target] = read_one(path, options, prior)
+            except ValueError as error:
+                if not source.is_dir():
+                    raise
+                failed += 1
+                print(f"fuzzydiff: skipped {path}: {error}", file=sys.stderr)
+        if parts:
+            restore_batch(prior, parts, method, values, options)
+    if failed:
+        raise ValueError(f"{failed} of {len(jobs)} files could not be restored, see above")
+
+
+BATCH = 16  # pictures restored together from a folder
+
+
+def read_one(path: Path, options: argparse.Namespace, prior: Prior) -> Given:
+    """The damaged picture in a file; `--mask` may be a folder with a mask of the same name."""
+    mask = options.mask
+    if mask and Path(mask).is_dir():
+        mask = next((m for m in sorted(Path(mask).iterdir()) if m.stem == path.stem), Path(mask) / path.name)
+    settings = options.blur, options.sigma, options.box, prior.shape[-1]
+    given = read(path, options.task, mask, options.m, *settings)
+    if given.m is not None and (given.m == 1).all():
         raise ValueError("every pixel is trusted fully, so nothing would change: give a --mask or an --m below 1")
-    calls = travel(prior.schedule.levels(options.steps), options.repeats)[0].left + 1
-    say(options, f"{calls} network calls; mean trust in the picture {m.mean():.2f}")
-    settings = options.steps, options.repeats, Noise(options.seed), not options.no_fix
-    draw = METHODS[options.method](prior, y.to(prior.device), m.to(prior.device), *settings)
-    restored = run(draw, progress=not options.quiet)
-    to_image(restored).save(options.output)
-    say(options, f"wrote {options.output}")
-    if options.preview:
-        before = to_tensor(crop_square(image, options.box, size))
-        strip = torch.cat([before, m.expand_as(before) * 2 - 1, restored.cpu()])
-        sheet(strip, columns=3, scale=4).save(preview)
-        say(options, f"wrote {preview}: before, map of trust, after")
+    return given
+
+
+def restore_batch(prior: Prior, parts: dict[Path, Given], method: str, values: dict, options) -> None:
+    """Restore pictures together, each as it would be alone but for rounding, and write them."""
+    given = stack(list(parts.values()))
+    trust = "" if given.m is None else f"; mean trust in the picture {given.m.mean():.2f}"
+    say(options, f"{method}: {calls(prior.schedule, **values)} network calls for {len(parts)} picture(s){trust}")
+    draw = restorer(prior, given, method, Shared(options.seed), **values)
+    restored = run(draw, progress=not options.quiet).cpu()
+    for i, (target, part) in enumerate(parts.items()):
+        to_image(restored[i]).save(target)
+        say(options, f"wrote {target}")
+        if options.preview:
+            shown = [part.picture, restored[i : i + 1]]
+            if part.m is not None:
+                shown.insert(1, part.m.expand_as(part.picture) * 2 - 1)
+            sheet(torch.cat(shown), columns=len(shown), scale=4).save(preview_of(target))
+            say(options, f"wrote {preview_of(target)}: before{', map of trust' * (len(shown) > 2)}, after")
+
+
+def setting(text: str) -> tuple[str, float | int | bool | str]:
+    """An argparse type: NAME=VALUE, the value a number, true, false, or a word."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"must be written NAME=VALUE, got {text}")
+    for convert in (int, float, {"true": True, "false": False}.__getitem__):
+        try:
+            return name, convert(value)
+        except (KeyError, ValueError):
+            continue
+    return name, value
 
 
 def start_training(options: argparse.Namespace) -> None:
@@ -123,50 +186,11 @@ def start_training(options: argparse.Namespace) -> None:
     print(f"wrote {options.folder / 'average.safetensors'}")
 
 
-METHODS = {"fuzzy": fuzzy}
-
-
-def square(image: Image.Image, mask: Image.Image | None, box, size: int) -> tuple[Tensor, Tensor]:
-    """The square `box` of a picture and of its mask: (1, 3, size, size) in [-1, 1] and (1, 1, size, size) in [0, 1].
-
-    `mask` is a grey picture with the size of `image`, or of the square. Raises ValueError for another size.
-    """
-    if mask is None:
-        return to_tensor(crop_square(image, box, size)), torch.ones(1, 1, size, size)
-    if mask.size == image.size:
-        # As alpha, and with a kernel that is nowhere negative: no paint from the hole bleeds into what is kept.
-        picture = image.copy()
-        picture.putalpha(mask)
-        picture = crop_square(picture, box, size, Image.Resampling.HAMMING)
-        mask = picture.getchannel("A")
-    elif mask.size == (size, size):
-        picture = crop_square(image, box, size)
-    else:
-        given, whole = (f"{width}x{height}" for width, height in (mask.size, image.size))
-        raise ValueError(f"the mask has {given} pixels, but the picture has {whole} and its square {size}x{size}")
-    return to_tensor(picture), (to_tensor(mask)[:, :1] + 1) / 2
-
-
-def open_mask(name: str, size: int) -> Image.Image:
-    """A mask from a picture file, or one of the names in `masks.NAMES` for the square, as a grey picture."""
-    if name in masks.NAMES and not Path(name).exists():
-        return to_image(masks.named(name, size).expand(-1, 3, -1, -1) * 2 - 1).convert("L")
-    return open_picture(name, "L")
-
-
 def load(options: argparse.Namespace) -> Prior:
     """The prior that the options name. Raises ValueError for a device that is not there."""
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("there is no CUDA device here")
     return load_prior(options.weights, options.tone, options.device)
-
-
-def check_output(path: Path) -> None:
-    """Raise ValueError, before the work is done, where its result could not be written."""
-    if not path.parent.is_dir():
-        raise ValueError(f"no such folder: {path.parent}")
-    if path.is_dir() or Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ValueError(f"cannot write a picture called {path}: use a name that ends in .png")
 
 
 def say(options: argparse.Namespace, line: str) -> None:
@@ -210,26 +234,46 @@ def parser() -> Parser:
         default=1.0,
         help="scale of the pull towards --tone (default 1: none added)",
     )
-    two = command("restore", restore, "Restore one picture of a face, at 64x64.", RESTORE)
-    two.add_argument("input", metavar="IN", help="a picture of any size and mode")
-    two.add_argument("--mask", help=f"a picture, white = keep, black = hallucinate; or {', '.join(masks.NAMES)}")
+    tasks = "\n".join(f"  {task:8} {', '.join(methods)}" for task, methods in TASKS.items())
+    text = "Restore a picture of a face, or a folder of them, at 64x64."
+    two = command("restore", restore, text, RESTORE.replace("{tasks}", tasks))
+    two.add_argument("input", metavar="IN", help="a picture of any size and mode, or a folder of pictures")
+    two.add_argument("--task", choices=list(TASKS), default="inpaint", help="what was done to it (default inpaint)")
+    names = sorted({method for methods in TASKS.values() for method in methods})
+    two.add_argument("--method", choices=names, help="the sampler (default: the task's first)")
+    two.add_argument(
+        "--mask", help=f"a picture, white = keep, black = hallucinate, a folder of them, or {', '.join(masks.NAMES)}"
+    )
     two.add_argument("--m", type=number(float, 0, 1), default=1.0, help="trust in the kept part, 0 to 1 (default 1)")
-    two.add_argument("--repeats", type=number(int, 1), default=5, help="times each step is walked, J (default 5)")
-    two.add_argument("--method", choices=list(METHODS), default="fuzzy", help="the sampler (default fuzzy)")
+    two.add_argument("--blur", metavar="KIND:SIZE", help="gaussian:SIGMA, uniform:WIDTH or motion:LENGTH:ANGLE")
+    two.add_argument(
+        "--sigma",
+        type=number(float, 0, 2),
+        help="deviation of the noise; the range from black to white is 2 (default 0.02 for deblur, else 0)",
+    )
+    two.add_argument("--steps", type=number(int, 1, 1000), help="denoising steps (default: the method's)")
+    two.add_argument("--repeats", type=number(int, 1), help="times each step is walked (default: the method's)")
+    two.add_argument(
+        "--set", type=setting, action="append", default=[], metavar="NAME=VALUE", help="any other setting of the method"
+    )
     two.add_argument(
         "--box", type=int, nargs=4, metavar=("L", "T", "R", "B"), help="square to restore (default: centre)"
     )
     two.add_argument("--preview", action="store_true", help="also write OUT-preview.png: before, map, after, enlarged")
-    two.add_argument("--no-fix", action="store_true", help="leave the variance of the blend wrong, as first published")
+    one.add_argument("--steps", type=number(int, 1, 1000), default=50, help="denoising steps (default 50)")
     for each in (one, two):
-        each.add_argument("--steps", type=number(int, 1, 1000), default=50, help="denoising steps (default 50)")
         each.add_argument("--seed", type=number(int, 0), default=0, help="same seed, same result (default 0)")
         each.add_argument("--tone", choices=TONES, default="colour", help="kind of picture (default colour)")
         each.add_argument("--weights", default="faces64", metavar="FILE", help="a .safetensors file made by training")
         each.add_argument("--device", choices=["cpu", "cuda"], help="default: cuda where there is one")
         each.add_argument("--quiet", action="store_true", help="print nothing but errors")
         each.add_argument(
-            "-o", "--output", type=Path, metavar="OUT", required=True, help="the picture to write, best .png"
+            "-o",
+            "--output",
+            type=Path,
+            metavar="OUT",
+            required=True,
+            help="the picture to write, best .png, or the folder",
         )
     three = command("train", start_training, "Train the prior on faces64, or go on training it.", TRAIN)
     three.add_argument("--folder", type=Path, default=Path("runs/faces64"), help="of the run (default runs/faces64)")

@@ -6,8 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
-from fuzzydiff_lite import cli, masks
-from fuzzydiff_lite.data import ASTRONAUT_BOX, astronaut, open_picture, to_image, to_tensor, to_uint8
+from fuzzydiff_lite import Noise, cli, masks
+from fuzzydiff_lite.data import ASTRONAUT_BOX, astronaut, london, open_picture, to_image, to_tensor, to_uint8
+from fuzzydiff_lite.files import square
+from fuzzydiff_lite.metrics import psnr
+from fuzzydiff_lite.operators import AveragePool, Blur, measure
+from fuzzydiff_lite.restore import TASKS
 
 BOX = ["--box", *map(str, ASTRONAUT_BOX)]
 
@@ -49,7 +53,7 @@ def test_restore_keeps_what_is_trusted_and_changes_the_rest(restore, files):
     assert code == 0 and "2 network calls" in out and "wrote out.png" in out
     assert "2/2" in err  # the progress bar
     image, mask = open_picture("photo.png"), open_picture("mask.png", "L")
-    y, m = cli.square(image, mask, ASTRONAUT_BOX, 64)
+    y, m = square(image, mask, ASTRONAUT_BOX, 64)
     restored = to_tensor(open_picture("out.png"))
     kept = (m == 1).expand_as(y)
     assert restored.shape == (1, 3, 64, 64)
@@ -72,7 +76,7 @@ def test_every_option_reaches_the_sampler(restore, files):
         return (files / "out.png").read_bytes()
 
     plain = pixels()
-    for words in (["--no-fix"], ["--repeats", "2"], ["--steps", "3"], ["--tone", "mono"], ["--m", "0.6"]):
+    for words in (["--set", "fix=false"], ["--repeats", "2"], ["--steps", "3"], ["--tone", "mono"], ["--m", "0.6"]):
         assert pixels(*words) != plain, words
 
 
@@ -118,8 +122,8 @@ def test_paint_in_the_hole_does_not_bleed_into_what_is_kept():
     mask.paste(0, (50, 71, 150, 102))
     painted = true.copy()
     painted.paste((0, 255, 0), (50, 71, 150, 102))
-    y, m = cli.square(painted, mask, None, 64)
-    clean, _ = cli.square(true, mask, None, 64)
+    y, m = square(painted, mask, None, 64)
+    clean, _ = square(true, mask, None, 64)
     assert ((m > 0) & (m < 1)).any()  # the edge of the hole falls inside pixels
     torch.testing.assert_close(m * y, m * clean, atol=0.02, rtol=0)
 
@@ -127,8 +131,116 @@ def test_paint_in_the_hole_does_not_bleed_into_what_is_kept():
 def test_a_mask_picture_is_white_where_the_picture_is_kept():
     image, mask = Image.new("RGB", (64, 64), (9, 9, 9)), Image.new("L", (64, 64), 255)
     mask.paste(0, (0, 0, 64, 32))
-    _, m = cli.square(image, mask, None, 64)
+    _, m = square(image, mask, None, 64)
     assert m[..., :32, :].max() == 0 and m[..., 32:, :].min() == 1
+
+
+DAMAGED = {"inpaint": ["--mask", "box"], "deblur": ["--blur", "gaussian:1.5"], "denoise": ["--sigma", "0.1"]}
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A folder for each task with three damaged faces, and the faces themselves in `true`."""
+    folder = tmp_path_factory.mktemp("faces")
+    x = london(3)
+    pictures = dict.fromkeys(TASKS, x) | {f"x{n}": AveragePool(n)(x) for n in (2, 4, 8)}
+    pictures["colour"] = x.mean(1, keepdim=True).expand_as(x)
+    pictures["deblur"] = measure(Blur.gaussian(1.5), x, 0.02, Noise(0))
+    pictures["denoise"] = x + 0.1 * Noise(0).like(x)
+    for task, batch in pictures.items():
+        (folder / task).mkdir()
+        for i, picture in enumerate(batch):
+            to_image(picture.clamp(-1, 1)).save(
+                folder / task / (f"{i}.jpg" if task == "jpeg" else f"{i}.png"), quality=20
+            )
+    return folder
+
+
+@pytest.mark.parametrize("task, method", [(task, method) for task, methods in TASKS.items() for method in methods])
+def test_every_method_restores_what_fits_it(faces, task, method, tmp_path, capsys):
+    source = next((faces / task).glob("0.*"))
+    words = ["restore", str(source), "--task", task, "--method", method, "--steps", "8", *DAMAGED.get(task, [])]
+    assert cli.main([*words, "-o", str(tmp_path / "out.png")]) == 0
+    assert f"{method}: " in capsys.readouterr().out
+    assert psnr(to_tensor(Image.open(tmp_path / "out.png")), london(1)) > 12  # a face, not noise
+
+
+def test_a_folder_is_restored_and_goes_on_where_it_stopped(faces, tmp_path, capsys):
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for path in (faces / "x4").iterdir():
+        (source / path.name).write_bytes(path.read_bytes())
+    (source / "broken.png").write_text("not pixels")
+    (source / "notes.txt").write_text("not for restoring")
+    words = ["restore", str(source), "--task", "x4", "--steps", "2", "-o", str(out)]
+    for done in ("", "3 of 4 pictures are done already"):
+        assert cli.main(words) == 2
+        printed = capsys.readouterr()
+        assert "skipped" in printed.err and "not a picture" in printed.err and "1 of 4 files" in printed.err
+        assert done in printed.out
+    assert sorted(path.name for path in out.iterdir()) == ["0.png", "1.png", "2.png"]
+    one = ["restore", str(source / "1.png"), "--task", "x4", "--steps", "2", "-o", str(tmp_path / "one.png"), "--quiet"]
+    assert cli.main(one) == 0
+    alone, together = (np.asarray(Image.open(path)).astype(int) for path in (tmp_path / "one.png", out / "1.png"))
+    assert abs(alone - together).max() <= 1
+
+
+def test_a_folder_of_masks_belongs_to_a_folder_of_pictures(faces, tmp_path, capsys):
+    (tmp_path / "masks").mkdir()
+    for i, name in enumerate(("box", "half", "stripes")):
+        to_image(masks.named(name).expand(-1, 3, -1, -1) * 2 - 1).save(tmp_path / "masks" / f"{i}.png")
+    words = ["restore", str(faces / "inpaint"), "--mask", str(tmp_path / "masks"), "--steps", "2", "--repeats", "1"]
+    assert cli.main([*words, "-o", str(tmp_path / "out")]) == 0
+    for i, name in enumerate(("box", "half", "stripes")):
+        before, after = (to_tensor(Image.open(folder / f"{i}.png")) for folder in (faces / "inpaint", tmp_path / "out"))
+        same = (before == after).all(1, keepdim=True)
+        assert same[masks.named(name) == 1].all() and not same[masks.named(name) == 0].all()
+    (tmp_path / "masks" / "1.png").unlink()
+    assert cli.main([*words, "-o", str(tmp_path / "again")]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path, capsys):
+    code = cli.main(["restore", str(tmp_path), "--m", "0.5", "-o", str(tmp_path / "out")])
+    check_error((code, *capsys.readouterr()), "has no pictures")
+
+
+@pytest.mark.parametrize(
+    "task, words, error",
+    [
+        ("x4", ["--mask", "box"], "a mask belongs to the task inpaint"),
+        ("x4", ["--blur", "gaussian:2"], "a blur belongs to the task deblur"),
+        ("deblur", [], "a blur is written gaussian:SIGMA"),
+        ("deblur", ["--blur", "gaussian"], "a blur is written"),
+        ("deblur", ["--blur", "gaussian:2:3"], "a blur is written"),
+        ("deblur", ["--blur", "uniform:4"], "odd"),
+        ("deblur", ["--blur", "motion:99:0"], "at most 62 pixels"),
+        ("deblur", ["--blur", "box:3"], "a blur is written"),
+        ("denoise", [], "needs the deviation of the noise"),
+        ("denoise", ["--sigma", "-1"], "--sigma: must be between 0 and 2"),
+        ("denoise", ["--sigma", "0.1", "--method", "fuzzy"], "method must be one of ddrm, "),
+        ("x4", ["--repeats", "2", "--method", "ddrm"], "ddrm has no setting repeats"),
+        ("x4", ["--set", "churn=2"], "churn must be in [0, 1], got 2"),
+        ("x4", ["--set", "churn=much"], "churn of ddnm must be a number, like 0.85, got 'much'"),
+        ("x4", ["--set", "clip=1"], "clip of ddnm must be a truth value, like True, got 1"),
+        ("x4", ["--set", "churn"], "must be written NAME=VALUE"),
+        ("x4", ["--set", "speed=1"], "ddnm has no setting speed; it has steps"),
+        ("inpaint", ["--m", "0.5", "--method", "ddrm"], "trusted fully"),
+    ],
+)
+def test_what_does_not_fit_a_task_is_one_line_and_exit_code_2(faces, task, words, error, tmp_path, capsys):
+    source = next((faces / task).glob("0.*"))
+    code = cli.main(["restore", str(source), "--task", task, *words, "--steps", "1", "-o", str(tmp_path / "out.png")])
+    printed = capsys.readouterr()
+    check_error((code, "", printed.err), error)
+
+
+def test_a_jpeg_must_be_as_it_was_written(faces, tmp_path, capsys):
+    big = tmp_path / "big.jpg"
+    Image.open(faces / "jpeg" / "0.jpg").resize((128, 128)).save(big)
+    for source in (big, faces / "x2" / "0.png"):
+        code = cli.main(["restore", str(source), "--task", "jpeg", "-o", str(tmp_path / "out.png")])
+        check_error((code, *capsys.readouterr()), "a whole JPEG file of 64x64 pixels")
 
 
 @pytest.mark.parametrize(

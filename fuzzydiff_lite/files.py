@@ -1,0 +1,164 @@
+"""Damaged pictures in files, as what the methods need, and where the results go. Nothing here degrades a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from . import masks
+from .data import crop_square, open_picture, to_image, to_tensor
+from .operators import AveragePool, Blur, Denoise, Gray, Inpaint, Jpeg
+from .restore import Given
+
+
+def in_folder(source: Path, out: Path) -> dict[Path, Path]:
+    """The picture files of a folder, by the endings of their names, and where each result goes."""
+    endings = Image.registered_extensions()
+    files = sorted(path for path in source.iterdir() if path.is_file() and path.suffix.lower() in endings)
+    jobs = {path: out / f"{path.stem}.png" for path in files}
+    if len(set(jobs.values())) < len(jobs) or not jobs:
+        raise ValueError(f"{source} has no pictures, or two whose names differ only in their endings")
+    return jobs
+
+
+def check_output(path: Path) -> None:
+    """Raise ValueError, before the work is done, where its result could not be written."""
+    if not path.parent.is_dir():
+        raise ValueError(f"no such folder: {path.parent}")
+    if path.is_dir() or Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ValueError(f"cannot write a picture called {path}: use a name that ends in .png")
+
+
+def check_not_lost(given: Iterable[str | Path], written: Iterable[Path]) -> None:
+    """Raise ValueError where a file that is `given` would be `written` over."""
+    inputs = {Path(path).resolve() for path in given}
+    for path in written:
+        if path.resolve() in inputs:
+            raise ValueError(f"{path} is an input, which would be lost: choose another OUT")
+
+
+def preview_of(target: Path) -> Path:
+    """Where the preview of a result goes."""
+    return target.with_name(f"{target.stem}-preview.png")
+
+
+def read(
+    path: str | Path,
+    task: str = "inpaint",
+    mask: str | Path | None = None,
+    m: float = 1.0,
+    blur: str | None = None,
+    sigma: float | None = None,
+    box: tuple[int, int, int, int] | None = None,
+    size: int = 64,
+) -> Given:
+    """A damaged picture file as what a method needs. It is cropped to its square `box` and scaled, but never degraded.
+
+    `mask`, for inpainting, is a picture file or a name of `masks.NAMES`, and `m` times it the map of trust. `blur`,
+    for deblurring, is written gaussian:SIGMA, uniform:WIDTH or motion:LENGTH:ANGLE, in pixels of the scaled square
+    and degrees. `sigma` is the deviation of the noise in units of [-1, 1]: needed for denoising, 0.02 for deblurring
+    unless told, else 0. A JPEG file must have `size` x `size` pixels.
+
+    Raises ValueError for a missing or broken file and for what the task lacks or does not know.
+    """
+    for name, value, wanted in (("mask", mask, "inpaint"), ("blur", blur, "deblur")):
+        if value is not None and task != wanted:
+            raise ValueError(f"a {name} belongs to the task {wanted}, not to {task}")
+    if sigma is None:
+        sigma = 0.02 if task == "deblur" else 0.0
+    if task == "jpeg":
+        return _read_jpeg(path, box, size)
+    image = open_picture(path)
+    if task == "inpaint":
+        picture, trust = square(image, open_mask(mask, size) if mask else None, box, size)
+        trust = m * trust
+        known = (trust == 1).to(picture)
+        return Given(known * picture, Inpaint(known), sigma, picture, trust)
+    if task in ("x2", "x4", "x8"):
+        factor = int(task[1:])
+        A, y = AveragePool(factor, size), to_tensor(crop_square(image, box, size // factor))
+        return Given(y, A, sigma, A.pinv(y).clamp(-1, 1))
+    picture = to_tensor(crop_square(image, box, size))
+    if task == "colour":
+        y = picture.mean(1, keepdim=True)
+        return Given(y, Gray(size=size), sigma, y.expand_as(picture))
+    if task == "deblur":
+        return Given(picture, parse_blur(blur, size), sigma, picture)
+    if sigma == 0:
+        raise ValueError("the task denoise needs the deviation of the noise, sigma, above 0")
+    return Given(picture, Denoise(), sigma, picture)
+
+
+def stack(parts: list[Given]) -> Given:
+    """Pictures read one by one, of one task, as one batch."""
+    first = parts[0]
+    if first.m is None:
+        y, picture = (torch.cat(group) for group in zip(*((part.y, part.picture) for part in parts)))
+        return Given(y, first.A, first.sigma, picture)
+    y, picture, m = (torch.cat(group) for group in zip(*((part.y, part.picture, part.m) for part in parts)))
+    return Given(y, Inpaint((m == 1).to(y)), first.sigma, picture, m)
+
+
+def parse_blur(words: str | None, size: int) -> Blur:
+    """`gaussian:2`, `uniform:5` or `motion:13:30` as an operator. Raises ValueError for anything else."""
+    kinds = {
+        "gaussian": (Blur.gaussian, [float]),
+        "uniform": (Blur.uniform, [int]),
+        "motion": (Blur.motion, [float] * 2),
+    }
+    name, *numbers = (words or "").split(":")
+    make, types = kinds.get(name, (None, []))
+    try:
+        values = [convert(number) for convert, number in zip(types, numbers, strict=True)]
+        return make(*values, size=size)
+    except (TypeError, ValueError) as error:
+        reason = f" ({error})" if make and len(numbers) == len(types) else ""
+        raise ValueError(
+            f"a blur is written gaussian:SIGMA, uniform:WIDTH or motion:LENGTH:ANGLE, got {words!r}{reason}"
+        ) from error
+
+
+def square(image: Image.Image, mask: Image.Image | None, box, size: int) -> tuple[Tensor, Tensor]:
+    """The square `box` of a picture and of its mask: (1, 3, size, size) in [-1, 1] and (1, 1, size, size) in [0, 1].
+
+    `mask` is a grey picture with the size of `image`, or of the square. Raises ValueError for another size.
+    """
+    if mask is None:
+        return to_tensor(crop_square(image, box, size)), torch.ones(1, 1, size, size)
+    if mask.size == image.size:
+        # As alpha, and with a kernel that is nowhere negative: no paint from the hole bleeds into what is kept.
+        picture = image.copy()
+        picture.putalpha(mask)
+        picture = crop_square(picture, box, size, Image.Resampling.HAMMING)
+        mask = picture.getchannel("A")
+    elif mask.size == (size, size):
+        picture = crop_square(image, box, size)
+    else:
+        given, whole = (f"{width}x{height}" for width, height in (mask.size, image.size))
+        raise ValueError(f"the mask has {given} pixels, but the picture has {whole} and its square {size}x{size}")
+    return to_tensor(picture), (to_tensor(mask)[:, :1] + 1) / 2
+
+
+def open_mask(name: str | Path, size: int) -> Image.Image:
+    """A mask from a picture file, or one of the names in `masks.NAMES` for the square, as a grey picture."""
+    if name in masks.NAMES and not Path(name).exists():
+        return to_image(masks.named(name, size).expand(-1, 3, -1, -1) * 2 - 1).convert("L")
+    return open_picture(name, "L")
+
+
+def _read_jpeg(path, box, size):
+    open_picture(path)  # raises for what is no picture
+    with Image.open(path) as image:
+        if image.format != "JPEG" or image.size != (size, size) or box:
+            kind = f"{image.format} file of {image.width}x{image.height} pixels"
+            raise ValueError(
+                f"the task jpeg wants a whole JPEG file of {size}x{size} pixels, for scaling and cropping move its "
+                f"blocks: {path} is a {kind}"
+            )
+        A = Jpeg.of(image)
+        picture = to_tensor(image)
+    return Given(A(picture), A, 0.0, picture)

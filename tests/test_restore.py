@@ -1,0 +1,91 @@
+"""The presets are those of the sweep; every method gets what it asks for."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import sweep, tasks
+from fuzzydiff_lite import GaussianPrior, Noise, restore, run, samplers
+from fuzzydiff_lite.files import parse_blur
+from fuzzydiff_lite.operators import AveragePool, Inpaint
+
+ROWS = json.loads((Path(__file__).parents[1] / "book" / "data" / "sweep.json").read_text(encoding="utf-8"))["rows"]
+PAIRS = [(task, method) for task, methods in restore.TASKS.items() for method in methods]
+
+
+@pytest.mark.parametrize("title, method", [(title, method) for title, rows in ROWS.items() for method in rows])
+def test_the_settings_are_as_good_as_any_that_were_tried(title, method):
+    chosen = restore.settings(tasks.TASKS[title], method)
+    rows = ROWS[title][method]
+    (used,) = [row for row in rows if all(chosen[name] == value for name, value in row["settings"].items())]
+    assert used["psnr"] >= max(row["psnr"] for row in rows) - sweep.MARGIN
+
+
+def test_the_sweep_tried_every_method_with_something_to_choose():
+    for title in sweep.TITLES:
+        for method in set(restore.TASKS[tasks.TASKS[title]]) & set(sweep.AXES):
+            tried = [row["settings"] for row in ROWS[title][method]]
+            assert tried == list(sweep.combinations(method, sweep.is_noisy(title)))
+
+
+def test_presets_are_settings_of_methods_that_fit():
+    for task, methods in restore.PRESETS.items():
+        for method, preset in methods.items():
+            assert preset and restore.settings(task, method, **preset) == restore.settings(task, method)
+
+
+@pytest.mark.parametrize("task, method", PAIRS)
+def test_the_number_of_calls_is_known_before(task, method):
+    prior = GaussianPrior(torch.zeros(3, 8, 8), 0.2)
+    x = Noise(0)((2, 3, 8, 8)).clamp(-1, 1)
+    m = torch.ones(1, 1, 8, 8)
+    m[..., 2:5, 2:5] = 0
+    A = Inpaint(m) if task == "inpaint" else AveragePool(2, 8)
+    given = restore.Given(
+        A(x), A, 0.1 if task in ("denoise", "deblur") else 0.0, m * x, m if task == "inpaint" else None
+    )
+    values = restore.settings(task, method, steps=12)
+    steps = list(restore.restorer(prior, given, method, Noise(0), **values))
+    assert len(steps) == restore.calls(prior.schedule, **values)
+    assert torch.equal(steps[-1].x, run(restore.restorer(prior, given, method, Noise(0), **values)))
+
+
+def test_every_sampler_that_restores_is_a_method():
+    restoring = set(samplers.__all__) - {"Step", "run", "ddim", "ddpm", "classifier_free", "classifier_guided"}
+    assert restoring == {method for methods in restore.TASKS.values() for method in methods}
+
+
+@pytest.mark.parametrize(
+    "task, method, chosen, error",
+    [
+        ("sharpen", "ddnm", {}, "task must be one of inpaint"),
+        ("jpeg", "ddrm", {}, "method must be one of ddrm_jpeg"),
+        ("x4", "ddnm", {"scale": 1.0}, "no setting scale"),
+        ("x4", "ddnm", {"sigma": 1.0}, "no setting sigma"),
+        ("x4", "ddnm", {"churn": "all"}, "must be a number"),
+        ("x4", "ddnm", {"clip": 0}, "must be a truth value"),
+        ("x4", "diffpir", {"spacing": 2}, "must be a word"),
+    ],
+)
+def test_what_does_not_fit_is_refused(task, method, chosen, error):
+    with pytest.raises(ValueError, match=error):
+        restore.settings(task, method, **chosen)
+
+
+@pytest.mark.parametrize("title", tasks.TASKS)
+def test_classical_methods_give_pictures(title):
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    x = torch.nn.functional.avg_pool2d(x, 9, 1, 4)
+    name, restored = tasks.classical(title, tasks.damage(title, x))
+    assert name and restored.shape == x.shape and restored.abs().max() <= 1
+    assert (restored - x).square().mean().sqrt() < 0.2
+
+
+def test_blurs_are_read_from_words():
+    torch.testing.assert_close(parse_blur("uniform:3", 16).kernel, torch.full((3, 3), 1 / 9, dtype=torch.float64))
+    assert parse_blur("motion:5:90", 16).kernel.sum(0).max() > 0.99
+    for words in (None, "", "gaussian", "gaussian:x", "uniform:3.5", "motion:5", "box:2"):
+        with pytest.raises(ValueError, match="a blur is written"):
+            parse_blur(words, 16)
