@@ -11,7 +11,7 @@ from fuzzydiff_lite.weights import SHA256
 
 BOOK = Path(__file__).parents[1] / "book"
 TABLES = sorted((BOOK / "data").glob("*.json"))
-PICTURES = [FOLDER / "people.webp", BOOK / "images" / "cover.webp"]
+PICTURES = [FOLDER / "people.webp", *(BOOK / "images" / f"{name}.webp" for name in ("cover", "compare", "report"))]
 
 
 @pytest.mark.parametrize("file", [*TABLES, *PICTURES], ids=lambda file: file.name)
@@ -24,4 +24,12 @@ def test_made_with_the_shipped_weights(file):
 
 
 def test_there_is_something_to_stamp():
-    assert {"elbo.json", "fuzzy.json", "nearest.json", "training.json"} <= {file.name for file in TABLES}
+    assert {
+        "compare.json",
+        "elbo.json",
+        "fuzzy.json",
+        "nearest.json",
+        "report.json",
+        "sweep.json",
+        "training.json",
+    } <= {file.name for file in TABLES}
