@@ -21,8 +21,9 @@ test: $(READY)  ## unit tests, every notebook, the book, its pages
 train: $(READY)  ## train the prior
 	$(BIN)/fuzzydiff train
 
-bench: $(READY)  ## measure speed
+bench: $(READY)  ## measure speed, beside public libraries where they are installed
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.peers
 
 measure: $(READY)  ## everything that depends on the weights
 	$(BIN)/python -m benchmarks.people
@@ -30,6 +31,10 @@ measure: $(READY)  ## everything that depends on the weights
 	$(BIN)/python -m benchmarks.elbo
 	$(BIN)/python -m benchmarks.grids
 	$(BIN)/python -m benchmarks.nearest
+	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.resampling
+	$(BIN)/python -m benchmarks.sweep
+	$(BIN)/python -m benchmarks.compare
 
 clean:  ## what was built; the environment and trained weights stay
 	rm -rf _build .pytest_cache .ruff_cache

@@ -1,19 +1,52 @@
 """How fast the network is here, and what the samplers add to it: `make bench`.
 
-Ratios are taken in one run, sampler and bare loop in turn, so that a busy machine slows both alike.
+Ratios are taken in one run, sampler and bare network in turn, so that a busy machine slows both alike.
 """
 
 import json
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 
 import torch
+from torch import Tensor
 
-from fuzzydiff_lite import Noise, load_prior, run
-from fuzzydiff_lite.samplers import ddim, ddpm, fuzzy
+from fuzzydiff_lite import Noise, load_prior, masks, run, samplers
+from fuzzydiff_lite.operators import AveragePool, Blur, Jpeg
+
+POOL, BLUR, JPEG, HOLE = AveragePool(4), Blur.gaussian(2), Jpeg(10), masks.box()
 
 
-def seconds(work, device: str) -> float:
+def undo(sampler: Callable, A, *sigma: float, **settings) -> Callable:
+    """How to make `sampler` for what A measures of the pictures x, which is done before the clock starts."""
+    return lambda prior, x, steps: sampler(prior, A(x), A, *sigma, steps=steps, noise=Noise(0), **settings)
+
+
+PLAIN = {  # J = 2 walks each step but the last twice
+    "ddpm": lambda prior, x, steps: samplers.ddpm(prior, len(x), steps, Noise(0)),
+    "ddim": lambda prior, x, steps: samplers.ddim(prior, len(x), steps, noise=Noise(0)),
+    "fuzzy, J = 2": lambda prior, x, steps: samplers.fuzzy(prior, x, 0.5, steps // 2 + 1, 2, Noise(0)),
+    "repaint, J = 2": lambda prior, x, steps: samplers.repaint(prior, x, HOLE, steps // 2 + 1, 2, Noise(0)),
+    "ilvr": lambda prior, x, steps: samplers.ilvr(prior, x, POOL.project, steps, noise=Noise(0)),
+    "ddrm, ×4": undo(samplers.ddrm, POOL),
+    "ddrm, blur and noise": undo(samplers.ddrm, BLUR, 0.02),
+    "ddrm_jpeg": undo(samplers.ddrm_jpeg, JPEG, start=1000),
+    "ddnm, ×4": undo(samplers.ddnm, POOL),
+    "ddnm, blur and noise": undo(samplers.ddnm, BLUR, 0.02),
+    "diffpir, ×4": undo(samplers.diffpir, POOL),
+    "diffpir, blur and noise": undo(samplers.diffpir, BLUR, 0.02),
+}
+GRADIENT = {
+    "dps, ×4": undo(samplers.dps, POOL),
+    "dps, blur and noise": undo(samplers.dps, BLUR, 0.02),
+    "mcg, ×4": undo(samplers.mcg, POOL),
+    "pigdm, ×4": undo(samplers.pigdm, POOL),
+    "pigdm, blur and noise": undo(samplers.pigdm, BLUR, 0.02),
+}
+
+
+def seconds(work: Callable, device: str) -> float:
     """Wall time of `work()`, the device's queue emptied before and after."""
     if device == "cuda":
         torch.cuda.synchronize()
@@ -24,47 +57,78 @@ def seconds(work, device: str) -> float:
     return time.perf_counter() - start
 
 
-@torch.no_grad()
-def bare_loop(prior, x: torch.Tensor, calls: int) -> None:
-    """The network alone, `calls` times: what no sampler can be faster than."""
+def bare_loop(prior, x: Tensor, calls: int, gradient: bool = False) -> None:
+    """The network alone, `calls` times, each with the gradient of one number: what no sampler can be faster than."""
     levels = torch.full((len(x),), 500, device=x.device)
     labels = torch.zeros_like(levels)
-    for _ in range(calls):
-        prior.net(x, levels, labels)
+    with torch.set_grad_enabled(gradient):
+        x = x.detach().requires_grad_(gradient)
+        for _ in range(calls):
+            out = prior.net(x, levels, labels)
+            if gradient:
+                torch.autograd.grad(out.sum(), x)
 
 
-def network(device: str, dtype: torch.dtype, batch: int, calls: int = 10) -> dict:
+def network(device: str, dtype: torch.dtype, batch: int) -> dict:
     """Milliseconds a call and pictures a second of the bare network, the median of five runs."""
     prior, x = load_prior(device=device, dtype=dtype), torch.zeros(batch, 3, 64, 64, device=device)
-    bare_loop(prior, x, 3)
+    calls = 64 // batch
+    bare_loop(prior, x, 1)
     took = statistics.median(seconds(lambda: bare_loop(prior, x, calls), device) for _ in range(5)) / calls
     return {"what": f"network {str(dtype)[6:]}", "batch": batch, "ms": 1e3 * took, "images_per_s": batch / took}
 
 
-def overhead(name: str, sampler, calls: int, device: str, batch: int, rounds: int = 7) -> dict:
-    """Sampler time over bare network time for the same number of calls, the median of `rounds` pairs."""
+def overhead(name: str, make: Callable, device: str, batch: int, gradient: bool, steps: int, rounds: int) -> dict:
+    """Sampler time over bare network time for the same number of calls, the median of `rounds` pairs.
+
+    The two take turns call by call, for other programs slow a machine for moments.
+    """
     prior, x = load_prior(device=device), torch.zeros(batch, 3, 64, 64, device=device)
-    run(sampler(prior, x))
-    ratios = []
+    calls, ratios = sum(1 for _ in make(prior, x, steps)), []
     for _ in range(rounds):
-        bare = seconds(lambda: bare_loop(prior, x, calls), device)
-        ratios.append(seconds(lambda: run(sampler(prior, x)), device) / bare)
-    return {"what": f"{name} over bare network", "batch": batch, "ratio": statistics.median(ratios)}
+        sampler, bare, whole = make(prior, x, steps), 0.0, 0.0
+        for _ in range(calls):
+            bare += seconds(lambda: bare_loop(prior, x, 1, gradient), device)
+            whole += seconds(partial(next, sampler), device)
+        ratios.append(whole / bare)
+    base = "network and its gradient" if gradient else "bare network"
+    return {"what": f"{name} over {base}", "batch": batch, "ratio": statistics.median(ratios)}
+
+
+def batching(device: str, dtype: torch.dtype, batch: int = 16, steps: int = 3, rounds: int = 3) -> dict:
+    """DDNM's time for `batch` faces one by one over its time for all at once, the median of `rounds` pairs."""
+    prior, x = load_prior(device=device, dtype=dtype), torch.zeros(batch, 3, 64, 64, device=device)
+
+    def restore(x: Tensor) -> None:
+        run(samplers.ddnm(prior, POOL(x), POOL, steps=steps, noise=Noise(0)))
+
+    def one_by_one() -> None:
+        for face in x.split(1):
+            restore(face)
+
+    restore(x)
+    what = f"one by one over one batch, ddnm {str(dtype)[6:]}"
+    ratios = [seconds(one_by_one, device) / seconds(lambda: restore(x), device) for _ in range(rounds)]
+    return {"what": what, "batch": batch, "ratio": statistics.median(ratios)}
+
+
+def show(row: dict) -> None:
+    """A row as one line, as soon as it is measured."""
+    rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
+    print(json.dumps(rounded, ensure_ascii=False), flush=True)
 
 
 def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"{device}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}")
-    rows = [network(device, dtype, batch) for dtype in (torch.float32, torch.bfloat16) for batch in (1, 8, 64)]
-    samplers = {
-        "ddpm": (lambda prior, x: ddpm(prior, len(x), 10, Noise(0)), 10),
-        "ddim": (lambda prior, x: ddim(prior, len(x), 10, noise=Noise(0)), 10),
-        "fuzzy, J = 2": (lambda prior, x: fuzzy(prior, x, 0.5, 6, 2, Noise(0)), 11),
-    }
-    for batch in (1, 16):
-        rows += [overhead(name, sampler, calls, device, batch) for name, (sampler, calls) in samplers.items()]
-    for row in rows:
-        print(json.dumps({key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}))
+    for dtype in (torch.float32, torch.bfloat16):
+        for batch in (1, 8, 64):
+            show(network(device, dtype, batch))
+        show(batching(device, dtype))
+    for batch, steps, rounds in ((1, 10, 7), (16, 4, 3)):
+        for samplers_of_a_kind, gradient in ((PLAIN, False), (GRADIENT, True)):
+            for name, make in samplers_of_a_kind.items():
+                show(overhead(name, make, device, batch, gradient, steps, rounds))
 
 
 if __name__ == "__main__":
