@@ -124,7 +124,10 @@ def travel(levels: list[int], repeats: int = 1, jump: int = 1) -> list[Move]:
 
 
 def calls(steps: int, repeats: int = 1, jump: int = 1) -> int:
-    """How often a sampler with these settings calls the prior: known before it runs. Eq. (walk), book/12_fuzzy."""
+    """How often a sampler with these settings calls the prior: known before it runs.
+
+    Raises ValueError for steps that are not a whole number of at least 1, and like `travel`. Eq. (walk), book/12_fuzzy.
+    """
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a whole number of at least 1, got {steps}")
     return travel(list(range(steps, -1, -1)), repeats, jump)[0].left + 1

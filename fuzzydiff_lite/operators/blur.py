@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .linear import Operator
+from .linear import Operator, on
 
 LOST = 0.01  # what a blur damps below this share of the picture counts as lost: no file holds it
 
@@ -66,8 +66,8 @@ class Blur(Operator):
         return torch.fft.fft2(x, norm="ortho")
 
     def U(self, c):
-        return self.V(self._phase.to(c) * c)
+        return self.V(on(self._phase, c.device, c.dtype) * c)
 
     def U_adjoint(self, y):
         c = self.V_adjoint(y)
-        return self._phase.conj().to(c) * c
+        return on(self._phase, c.device, c.dtype).conj() * c

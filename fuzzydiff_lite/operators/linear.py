@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -13,13 +14,20 @@ from ..noise import Noise
 BRANCH = 3  # measurement noise shares no number with what a sampler or a mask of the same seed draws
 
 
+@functools.lru_cache(maxsize=64)
+def on(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A table of an operator, converted once for each device and precision and not in every step."""
+    with torch.inference_mode(False):  # what is kept may be needed with gradients later
+        return table.to(device, dtype)
+
+
 class Operator:
     """A linear map A = U S V^T from pictures x (B, C, H, W) to measurements y (B, ...), on any device.
 
     `V_adjoint(x)` gives the coefficients c of a picture in an orthonormal basis, `V(c)` the picture again;
     `singular_values` (float64, broadcasts to c) says how strongly each coefficient is measured, 0 for not at all.
     `U(c)` takes coefficients to a measurement and `U_adjoint(y)` takes a measurement to the coefficients that are
-    measured, zeros elsewhere. Coefficients are complex for some operators; the pictures never are.
+    measured; where s is 0 anything may stand. Coefficients are complex for some operators; the pictures never are.
 
     Source: Kawar et al. 2022, section 3; Eq. (svd), book/08_ddrm.
     """
@@ -44,7 +52,7 @@ class Operator:
 
     def S(self, like: Tensor) -> Tensor:
         """The singular values as real numbers on the device, and in the precision, of `like`."""
-        return self.singular_values.to(like.device, like.abs().dtype)
+        return on(self.singular_values, like.device, like.dtype.to_real())
 
     def __call__(self, x: Tensor) -> Tensor:
         """A x: the measurement of a picture, without noise."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .linear import Operator
+from .linear import Operator, on
 
 
 class Separable(Operator):
@@ -24,12 +24,13 @@ class Separable(Operator):
         if not all(m.isfinite().all() for m in self.matrices):
             raise ValueError("the matrices must hold no NaN or infinity")
         self._u, values, self._v = zip(*map(_svd, self.matrices))
+        self._u_back, self._v_back = ([m.T.contiguous() for m in group] for group in (self._u, self._v))
         c, h, w = values
         s = c[:, None, None] * h[:, None] * w
         self.singular_values = torch.where(s > 1e-9 * s.max(), s, 0)  # rounding is no measurement
 
     def V(self, c):
-        return _along(c, [v.T for v in self._v])
+        return _along(c, self._v_back)
 
     def V_adjoint(self, x):
         return _along(x, self._v)
@@ -39,7 +40,7 @@ class Separable(Operator):
         return _along(c[:, :channels, :rows, :columns], self._u)
 
     def U_adjoint(self, y):
-        c = _along(y, [u.T for u in self._u])
+        c = _along(y, self._u_back)
         missing = [m.shape[1] - m.shape[0] for m in reversed(self.matrices)]  # F.pad begins with the last axis
         return F.pad(c, [side for n in missing for side in (0, n)])
 
@@ -100,7 +101,7 @@ def _leaves_alone(matrix):
 
 def _along(x, matrices):
     """Matrices along the channels, rows and columns of x (B, C, H, W)."""
-    channels, rows, columns = (m.to(x) for m in matrices)
+    channels, rows, columns = (on(m, x.device, x.dtype) for m in matrices)
     x = rows @ x @ columns.T
     return (channels @ x.flatten(2)).unflatten(2, x.shape[2:])
 

@@ -40,6 +40,9 @@ def ddnm(
     check_share(churn=churn)
     given = A.pinv(y.to(prior.device))
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
+    if sigma:
+        coefficients = A.V_adjoint(given)
+        spread = A.spread(sigma, coefficients)
     x = noise((len(y), *prior.shape), prior.device, prior.dtype)
     for t, s, left in travel(prior.schedule.levels(steps), repeats, jump):
         if s > t:
@@ -50,6 +53,6 @@ def ddnm(
         if sigma == 0:
             x = churn_step(x0 + given - A.project(x0), eps, z, alpha_bar[s], churn)  # (null-space-guess)
         else:
-            c0, *parts = map(A.V_adjoint, (x0, eps, z, given))
-            x = A.V(spectral_step(c0, *parts, A.spread(sigma, c0), alpha_bar[s], churn))  # (ddnm-plus)
+            parts = map(A.V_adjoint, (x0, eps, z))
+            x = A.V(spectral_step(*parts, coefficients, spread, alpha_bar[s], churn))  # (ddnm-plus)
         yield Step(s, x, x0, left)

@@ -26,7 +26,7 @@ def dps(
 ) -> Iterator[Step]:
     """Restore the measurement `y` = A x + noise: each step also goes down the gradient of |y - A x0|, times `scale`.
 
-    The gradient is taken through the network, so a step costs about three calls. `A` is any operator that gradients
+    The gradient is taken through the network, so a step costs two to three plain ones. `A` is any operator that gradients
     flow through. Without noise in y (`sigma` 0) the last guess is made to satisfy A x = y. `steps` network calls,
     each with its gradient.
 
@@ -58,13 +58,13 @@ def mcg(
     check_measurement(y, A, 0.0, prior)
     y = y.to(prior.device)
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
-    given = noise.branch(1)
+    given, kept = noise.branch(1), A.pinv(y)
     x = noise((len(y), *prior.shape), prior.device, prior.dtype)
     for t, s, left in travel(prior.schedule.levels(steps)):
         x0, gradient = guess_and_gradient(prior, x, t, lambda x0: misfit(A, x0, y), clip)
         mean, variance = posterior(x, x0, alpha_bar[t], alpha_bar[s])
         x = mean + variance.sqrt() * noise.like(x) - scale * gradient
-        known = noise_to(A.pinv(y), A.project(given.like(x)), alpha_bar[s])  # (context)
+        known = noise_to(kept, A.project(given.like(x)), alpha_bar[s])  # (context)
         x = x - A.project(x) + known  # (mcg)
         yield Step(s, x, x0, left)
 

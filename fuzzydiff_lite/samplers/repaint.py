@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from ..noise import Noise
@@ -26,8 +27,9 @@ def replacement(
     Eq. (replacement), book/07_repaint.
     """
     check_picture(y, prior)
+    y = y.to(prior.device)
+    m = torch.as_tensor(m, dtype=y.dtype, device=y.device)
     check_mask(m, y)
-    y, m = y.to(prior.device), m.to(prior.device, y.dtype)
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
     given = noise.branch(1)
     x = noise.like(y)
@@ -58,8 +60,9 @@ def repaint(
     Source: Lugmayr et al. 2022, Algorithm 1, corrected; Eq. (replacement) and (resampling), book/07_repaint.
     """
     check_picture(y, prior)
+    y = y.to(prior.device)
+    m = torch.as_tensor(m, dtype=y.dtype, device=y.device)
     check_mask(m, y)
-    y, m = y.to(prior.device), m.to(prior.device, y.dtype)
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
     given = noise.branch(1)
     x = noise.like(y)

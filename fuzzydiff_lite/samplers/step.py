@@ -49,7 +49,7 @@ def guess_and_gradient(
 ) -> tuple[Tensor, Tensor]:
     """The prior's x0, and the gradient in x of `value(x0)`, one number a picture, taken before x0 is clipped.
 
-    Neither of the two carries a gradient on. About the cost of three calls.
+    Neither of the two carries a gradient on. The cost of two to three plain calls.
     """
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach().clone().requires_grad_()
