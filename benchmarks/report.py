@@ -1,6 +1,6 @@
 """Run the tests of a course report on ILVR again: `book/data/report.json` and `book/images/report.webp`.
 
-The report, by Anandu A S and Dharshan Sampath Kumar (IIT Bombay), restores faces blindly, with a known mask, and to
+The report, of two students at IIT Bombay, restores faces blindly, with a known mask, and to
 twice the size. Its `range_t` counts steps from the bottom of the walk, and its code conditions the steps whose number
 is above it. About 46 000 network calls on single faces. Each part is kept in `runs/report` when it is done, so that an
 interrupted run goes on where it stopped.
