@@ -1,8 +1,8 @@
 """Every method on every kind of damage: `book/data/compare.json` and `book/images/compare.webp`.
 
-The 20 London test faces that ship with the package, 50 steps, all other settings those of `restore.py`, seed 0. `python -m
-benchmarks.compare [TASK ...]` measures anew what was measured with other weights or settings, or the tasks that are
-named; each is kept when it is done, so that an interrupted run goes on where it stopped.
+The 20 London test faces that ship with the package, 50 steps, all other settings those of `restore.py`, seed 0.
+`python -m benchmarks.compare [TASK ...]` measures anew what was measured with other weights or settings, or the tasks
+that are named; each is kept when it is done, so that an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations

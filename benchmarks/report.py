@@ -1,9 +1,9 @@
 """Run the tests of a course report on ILVR again: `book/data/report.json` and `book/images/report.webp`.
 
-The report, of two students at IIT Bombay, restores faces blindly, with a known mask, and to
-twice the size. Its `range_t` counts steps from the bottom of the walk, and its code conditions the steps whose number
-is above it. About 46 000 network calls on single faces. Each part is kept in `runs/report` when it is done, so that an
-interrupted run goes on where it stopped.
+The report, of two students at IIT Bombay, restores faces blindly, with a known mask, and to twice the size. Its
+`range_t` counts steps from the bottom of the walk, and its code conditions the steps whose number is above it. About
+46 000 network calls on single faces. Each part is kept in `runs/report` when it is done, so that an interrupted run
+goes on where it stopped.
 """
 
 import json
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from benchmarks.tasks import biharmonic
 from fuzzydiff_lite import Noise, Prior, load_prior, masks, run
 from fuzzydiff_lite.data import london
 from fuzzydiff_lite.metrics import psnr, ssim
@@ -74,13 +74,6 @@ def doubling(prior: Prior, lower: Tensor) -> dict[str, Iterator[Step]]:
         "reference, N = 1": sdedit(prior, bicubic, level, 1000, Noise(0)),
         "reference, N = 2": ilvr(prior, bicubic, low_pass(2), STEPS, level, Noise(0)),
     } | {f"exact {k}": ilvr(prior, fitting, LOWER.project, 50, 0, Noise(k)) for k in range(SAMPLES)}
-
-
-def biharmonic(y: Tensor, mask: Tensor) -> Tensor:
-    """Holes filled in smoothly from their rim, without a prior of faces."""
-    hole = (mask[0, 0] == 0).numpy()
-    filled = [inpaint_biharmonic(p.permute(1, 2, 0).double().numpy(), hole, channel_axis=-1) for p in y]
-    return torch.stack([torch.from_numpy(p).permute(2, 0, 1) for p in filled]).to(y).clamp(-1, 1)
 
 
 def kept(name: str, sampler: Iterator[Step]) -> Tensor:

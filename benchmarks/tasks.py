@@ -50,8 +50,7 @@ def damage(title: str, x: Tensor) -> Given:
 def classical(title: str, given: Given) -> tuple[str, Tensor]:
     """What needs no training: the name of a method and its pictures, (B, 3, 64, 64) in [-1, 1]."""
     if title in MASKS:
-        missing = (given.m[0, 0] == 0).numpy()
-        return "biharmonic", _each(given.y, lambda p: restoration.inpaint_biharmonic(p, missing, channel_axis=-1))
+        return "biharmonic", biharmonic(given.y, given.m)
     if title in ("×4", "×8"):
         up = torch.nn.functional.interpolate(given.y, (64, 64), mode="bicubic", antialias=True)
         return "bicubic", up.clamp(-1, 1)
@@ -64,6 +63,12 @@ def classical(title: str, given: Given) -> tuple[str, Tensor]:
     return "total variation", _each(
         given.picture, lambda p: restoration.denoise_tv_chambolle(p, weight, channel_axis=-1)
     )
+
+
+def biharmonic(y: Tensor, mask: Tensor) -> Tensor:
+    """The pixels where `mask` (1, 1, H, W) is 0, filled in smoothly from their rim, without a prior of faces."""
+    missing = (mask[0, 0] == 0).numpy()
+    return _each(y, lambda p: restoration.inpaint_biharmonic(p, missing, channel_axis=-1))
 
 
 def _richardson_lucy(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:

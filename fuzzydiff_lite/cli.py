@@ -21,6 +21,8 @@ from .train import Recipe, train
 from .unet import TONES
 from .weights import load_prior
 
+BATCH = 16  # pictures restored together from a folder
+
 SAMPLE = """example: sixteen people who do not exist
 
   fuzzydiff sample --n 16 --seed 0 -o people.png
@@ -130,9 +132,6 @@ def restore(options: argparse.Namespace) -> None:
             restore_batch(prior, parts, method, values, options)
     if failed:
         raise ValueError(f"{failed} of {len(jobs)} files could not be restored, see above")
-
-
-BATCH = 16  # pictures restored together from a folder
 
 
 def read_one(path: Path, options: argparse.Namespace, prior: Prior) -> Given:

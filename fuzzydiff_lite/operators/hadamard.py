@@ -7,7 +7,7 @@ import math
 import torch
 
 from ..noise import Noise
-from .linear import Operator
+from .linear import Operator, on
 
 BRANCH = 4  # which coefficients are measured shares no number with masks and with measurement noise
 
@@ -35,20 +35,20 @@ class WalshHadamard(Operator):
         self.singular_values[self._kept] = 1
 
     def V_adjoint(self, x):
-        return self._transform(x.flatten(2)[..., self._order.to(x.device)])
+        return self._transform(x.flatten(2)[..., on(self._order, x.device, torch.int64)])
 
     def V(self, c):
-        pixels = self._transform(c)[..., self._back.to(c.device)]
+        pixels = self._transform(c)[..., on(self._back, c.device, torch.int64)]
         return pixels.unflatten(-1, (self._size, self._size))
 
     def _transform(self, c):
-        waves = self._waves.to(c)
+        waves = on(self._waves, c.device, c.dtype)
         return (waves @ c.unflatten(-1, (self._size, self._size)) @ waves).flatten(2)
 
     def U(self, c):
-        return c[..., self._kept.to(c.device)]
+        return c[..., on(self._kept, c.device, torch.int64)]
 
     def U_adjoint(self, y):
         c = y.new_zeros(*y.shape[:2], self._size**2)
-        c[..., self._kept.to(y.device)] = y
+        c[..., on(self._kept, y.device, torch.int64)] = y
         return c

@@ -38,11 +38,12 @@ def pigdm(
     check_share(eta=eta)
     y = y.to(prior.device)
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
+    given = A.pinv(y) if sigma == 0 else None
     x = noise((len(y), *prior.shape), prior.device, prior.dtype)
 
     def towards(x0, t):  # r^2 A^T (r^2 A A^T + sigma^2)^-1 (y - A x0) with r^2 = 1 - alpha_bar_t
         if sigma == 0:
-            return A.pinv(y) - A.project(x0)
+            return given - A.project(x0)
         return A.prox(x0, y, sigma**2 / float(1 - alpha_bar[t])) - x0
 
     for t, s, left in travel(prior.schedule.levels(steps)):
@@ -55,5 +56,5 @@ def pigdm(
         x0 = x0.clamp(-1, 1) if clip else x0
         x = ddim_step(x0, eps_from_x0(x, x0, alpha_bar[t]), noise.like(x), alpha_bar[t], alpha_bar[s], eta)  # (ddim)
         if s == 0 and sigma == 0:
-            x = x + A.pinv(y) - A.project(x)
+            x = x + given - A.project(x)
         yield Step(s, x, x0, left)
