@@ -105,13 +105,17 @@ class EmpiricalPrior(Prior):
 def fit_gaussian(pictures: Tensor, directions: int) -> tuple[Tensor, Tensor, Tensor, float]:
     """Mean (d,), principal directions (d, K), their variances (K,) and the mean variance of the rest.
 
-    `pictures` (n, ...) with n > K = `directions`, else ValueError.
+    `pictures` (n, ...) with n > K = `directions`, else ValueError. Directions come from a randomised singular value
+    decomposition: seconds instead of minutes for thousands of faces. Source: Halko, Martinsson & Tropp 2011.
     """
     if len(pictures) <= directions:
         raise ValueError(f"{directions} directions need more than {len(pictures)} pictures")
     flat = pictures.flatten(1).float()
     mean = flat.mean(0)
-    _, s, v = torch.linalg.svd(flat - mean, full_matrices=False)
-    variances = s**2 / len(flat)
-    rest = variances[directions:].sum() / (flat.shape[1] - directions)
-    return mean, v[:directions].T.contiguous(), variances[:directions].contiguous(), float(rest)
+    centred = flat - mean
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, s, v = torch.svd_lowrank(centred, q=min(directions + 64, *flat.shape), niter=6)
+    variances = s[:directions] ** 2 / len(flat)
+    rest = (centred.square().sum() / len(flat) - variances.sum()) / (flat.shape[1] - directions)
+    return mean, v[:, :directions].contiguous(), variances, float(rest)

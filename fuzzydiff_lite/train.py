@@ -1,17 +1,20 @@
-"""Training the prior: one loop, the same on CPU and CUDA, that can be stopped at any moment and goes on."""
+"""Training the prior: one loop, the same on CPU and CUDA, in one process or many, that can be stopped and goes on."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
@@ -29,10 +32,11 @@ class Recipe:
     """What a training run is: everything that changes its result."""
 
     images: int = 1_000_000  # pictures to see in all
-    batch: int = 64
-    rate: float = 4e-4  # AdamW, betas 0.9 and 0.99
+    batch: int = 64  # of all processes together
+    rate: float = 3e-4  # of AdamW, betas 0.9 and 0.99
+    matrix_rate: float = 6e-3  # of Muon
     warm_up: int = 300  # steps
-    final_rate: float = 0.02  # share of `rate` left at the end of the cosine decay
+    final_rate: float = 0.02  # share of the rates left at the end of the cosine decay
     gamma: float = 5.0  # min-SNR weighting; infinity is the plain v loss
     low_levels: float = 0.5  # share of the pictures trained at levels up to 650, the rest at any level
     ema: float = 0.9995
@@ -55,33 +59,85 @@ def v_loss(net, x0: Tensor, t: Tensor, tone: Tensor, eps: Tensor, gamma: float) 
     return snr.clamp(max=gamma) / (snr + 1) * error
 
 
+class Optimiser:
+    """Muon for the matrices inside the U-Net, AdamW for all else: biases, embeddings, the first and the last layer.
+
+    A convolution counts as the matrix that takes a neighbourhood to an output pixel. Source: Jordan et al. 2024.
+    """
+
+    OUTSIDE = ("input", "output", "position", "tone")
+
+    def __init__(self, net: FaceNet, rate: float, matrix_rate: float):
+        named = dict(net.named_parameters())
+        inside = [name for name, p in named.items() if p.ndim > 1 and not name.startswith(self.OUTSIDE)]
+        self.weights = [named[name] for name in inside]
+        self.matrices = [nn.Parameter(_matrix(p.data)) for p in self.weights]  # the same memory in another shape
+        if any(m.data_ptr() != p.data_ptr() for m, p in zip(self.matrices, self.weights)):
+            raise ValueError("the network must be in channels_last")
+        rest = [p for name, p in named.items() if name not in inside]
+        self.parts = {
+            "muon": torch.optim.Muon(self.matrices, lr=matrix_rate, weight_decay=0.0),
+            "adamw": torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.99), weight_decay=1e-4),
+        }
+        self.rates = {"muon": matrix_rate, "adamw": rate}
+
+    def step(self, share: float) -> None:
+        """Update all weights from their gradients, at this `share` of the rates, and forget the gradients."""
+        for matrix, p in zip(self.matrices, self.weights):
+            matrix.grad = _matrix(p.grad)
+            p.grad = None
+        for name, part in self.parts.items():
+            part.param_groups[0]["lr"] = share * self.rates[name]
+            part.step()
+            part.zero_grad()
+
+    def state_dict(self) -> dict:
+        """The state of both."""
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """What `state_dict` gave."""
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+
+
+def _matrix(weight: Tensor) -> Tensor:
+    """A weight as a matrix with a row for each output; a view where the weight is in channels_last."""
+    return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight
+
+
 class Trainer:
     """A network, its running average and optimiser, on a set of pictures. `step` learns from one batch.
 
     `pictures` uint8 (n, 3, size, size); `tones` (n,) 0 or 1. `net` is trained in place; `average` is what to use.
+    Where `torch.distributed` runs, each process takes its share of every batch.
     """
 
     def __init__(self, net: FaceNet, pictures: Tensor, tones: Tensor, recipe: Recipe, device="cpu"):
         self.recipe, self.device, self.seen = recipe, torch.device(device), 0
+        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        if recipe.batch % self.world:
+            raise ValueError(f"a batch of {recipe.batch} cannot be shared by {self.world} processes")
         self.net = net.to(device, memory_format=torch.channels_last).train().requires_grad_(True)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
+        self.model = self.net
+        if self.world > 1:
+            self.model = DistributedDataParallel(self.net)
+            self.model.alpha_bar = self.net.alpha_bar
         self.pictures = pictures.to(device)
         self.by_tone = [torch.nonzero(tones == k).flatten() for k in (0, 1)]
         self.tones = tones.to(device)
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.optimiser = Optimiser(self.net, recipe.rate, recipe.matrix_rate)
         self.random = torch.Generator().manual_seed(recipe.seed)
 
     def step(self) -> float:
-        """One batch: forward, backward, clip, update, average. Returns the loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
+        """One batch: forward, backward, clip, update, average. Returns the loss of this process's share."""
         x0, t, tone, eps = self._draw()
         with torch.autocast(self.device.type, torch.bfloat16):
-            loss = v_loss(self.net, x0, t, tone, eps, self.recipe.gamma).mean()
-        self.optimiser.zero_grad(set_to_none=True)
+            loss = v_loss(self.model, x0, t, tone, eps, self.recipe.gamma).mean()
         loss.backward()
         clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimiser.step(self.rate())
         self.seen += self.recipe.batch
         with torch.no_grad():
             steps = self.seen / self.recipe.batch
@@ -90,10 +146,10 @@ class Trainer:
         return loss.item()
 
     def rate(self) -> float:
-        """Learning rate now: linear warm-up, then a cosine down to `final_rate` of the peak."""
+        """Share of the learning rates now: linear warm-up, then a cosine down to `final_rate`."""
         r = self.recipe
         decay = r.final_rate + (1 - r.final_rate) * (1 + math.cos(math.pi * min(1, self.seen / r.images))) / 2
-        return r.rate * decay * min(1, (self.seen / r.batch + 1) / r.warm_up)
+        return decay * min(1, (self.seen / r.batch + 1) / r.warm_up)
 
     def state(self) -> dict:
         """Everything `restore` needs to go on as if nothing had happened."""
@@ -115,7 +171,7 @@ class Trainer:
         self.seen = state["seen"]
 
     def _draw(self):
-        """A batch of clean pictures with levels, tones and noise; the same on every device."""
+        """A batch of clean pictures with levels, tones and noise, or a process's share of it; the same everywhere."""
         r, n = self.recipe, self.recipe.batch
         pick = [(torch.rand(n, generator=self.random) * len(of)).long() for of in self.by_tone]
         colour = torch.rand(n, generator=self.random) < r.colour
@@ -128,7 +184,8 @@ class Trainer:
         mirror = torch.rand(n, generator=self.random) < 0.5
         hide = torch.rand(n, generator=self.random) < r.drop_tone
         eps = torch.randn(n, *self.pictures.shape[1:], generator=self.random)
-        index, t, mirror, hide, eps = (value.to(self.device) for value in (index, t, mirror, hide, eps))
+        share = slice(self.rank, None, self.world)
+        index, t, mirror, hide, eps = (value[share].to(self.device) for value in (index, t, mirror, hide, eps))
         x0 = from_uint8(self.pictures[index])
         x0 = torch.where(mirror[:, None, None, None], x0.flip(3), x0)
         return x0, t, torch.where(hide, TONES.index("none"), self.tones[index]), eps
@@ -154,31 +211,56 @@ def train(folder: Path, recipe: Recipe, start: str | None = None, minutes: float
     Writes `checkpoint.pt` (to resume), `average.safetensors` (to use), `log.jsonl` and sample sheets
     `sheet_NNNNNNN.png` every `save_every` minutes; stops after `recipe.images` pictures or `minutes`.
     A new run begins with the weights `start` (a name or file), or with nothing but the Gaussian.
+    Under `torchrun` every process takes its share of each batch, and the first one writes. A run may go on with
+    another number of processes.
     """
+    device = _join()
     folder.mkdir(parents=True, exist_ok=True)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     pictures, tones, _ = load_faces64(split="train")
     validation = [part[::8] for part in load_faces64(split="val")[:2]]
     if start:
         net = load_net(start)
     else:
+        torch.manual_seed(recipe.seed)  # every process begins with the same weights
         net = FaceNet()
         net.set_gaussian(*fit_gaussian(from_uint8(pictures), net.gauss_directions.shape[1]))
     trainer = Trainer(net, pictures, tones, recipe, device)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         trainer.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))
-    began, saved, losses = time.monotonic(), time.monotonic(), []
-    with tqdm(total=recipe.images, initial=trainer.seen, unit=" images", smoothing=0.05) as bar:
-        while trainer.seen < recipe.images and time.monotonic() - began < 60 * minutes:
+    began, saved, losses, first = time.monotonic(), time.monotonic(), [], trainer.rank == 0
+    with tqdm(total=recipe.images, initial=trainer.seen, unit=" images", smoothing=0.05, disable=not first) as bar:
+        while trainer.seen < recipe.images and not _agree(time.monotonic() - began > 60 * minutes, device):
             losses.append(trainer.step())
             bar.update(recipe.batch)
             bar.set_postfix(loss=f"{sum(losses[-100:]) / len(losses[-100:]):.4f}", refresh=False)
-            if time.monotonic() - saved > 60 * save_every:
+            if first and time.monotonic() - saved > 60 * save_every:
                 _save(folder, trainer, losses, validation)
                 saved, losses = time.monotonic(), []
-    if losses:
+    if first and losses:
         _save(folder, trainer, losses, validation)
+    if trainer.world > 1:
+        dist.destroy_process_group()
+
+
+def _join() -> str:
+    """The device of this process, which joins the others where `torchrun` started it."""
+    cuda = torch.cuda.is_available()
+    if dist.is_torchelastic_launched():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    if not cuda:
+        return "cpu"
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    return f"cuda:{torch.cuda.current_device()}"
+
+
+def _agree(stop: bool, device: str) -> bool:
+    """Whether the first process wants to stop: all must do so after the same step."""
+    if not dist.is_initialized():
+        return stop
+    word = torch.tensor(float(stop), device=device)
+    dist.broadcast(word, 0)
+    return bool(word)
 
 
 def _save(folder: Path, trainer: Trainer, losses: list[float], validation: list[Tensor]) -> None:
