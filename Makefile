@@ -35,6 +35,11 @@ measure: $(READY)  ## everything that depends on the weights
 	$(BIN)/python -m benchmarks.resampling
 	$(BIN)/python -m benchmarks.sweep
 	$(BIN)/python -m benchmarks.compare
+	$(BIN)/python -m benchmarks.strength
+	$(BIN)/python -m benchmarks.painter
+	$(BIN)/python -m benchmarks.attention
+	$(BIN)/python -m benchmarks.frequency
+	$(BIN)/python -m benchmarks.unified
 
 clean:  ## what was built; the environment and trained weights stay
 	rm -rf _build .pytest_cache .ruff_cache

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import masks
-from .data import crop_square, open_picture, to_image, to_tensor
+from .data import crop_square, from_uint8, load_faces64, open_picture, to_image, to_tensor
 from .operators import AveragePool, Blur, Denoise, Gray, Inpaint, Jpeg
 from .restore import Given
 
@@ -25,12 +25,25 @@ def in_folder(source: Path, out: Path) -> dict[Path, Path]:
     return jobs
 
 
-def check_output(path: Path) -> None:
-    """Raise ValueError, before the work is done, where its result could not be written."""
+def faces(folder: Path, tone: str = "colour", size: int = 64) -> Tensor:
+    """Faces without damage, (n, 3, size, size) in [-1, 1]: the central squares of a folder's pictures, or of faces64
+    256 training faces of that tone. Raises ValueError for a folder that is not there, has none, or a broken one.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no such folder: {folder}")
+    if not (folder / "faces64.csv").is_file():
+        return torch.cat([to_tensor(crop_square(open_picture(path), None, size)) for path in in_folder(folder, folder)])
+    pictures, _, _ = load_faces64(folder, size, split="train", **({} if tone == "none" else {"tone": tone}))
+    return from_uint8(pictures[torch.linspace(0, len(pictures) - 1, 256).round().long()])
+
+
+def check_output(path: Path, ending: str | None = None) -> None:
+    """Raise ValueError, before the work is done, where its result, a picture unless `ending` says, cannot be written."""
     if not path.parent.is_dir():
         raise ValueError(f"no such folder: {path.parent}")
-    if path.is_dir() or Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ValueError(f"cannot write a picture called {path}: use a name that ends in .png")
+    pictures = {name for name, kind in Image.registered_extensions().items() if kind in Image.SAVE}
+    if path.is_dir() or path.suffix.lower() not in ({ending} if ending else pictures):
+        raise ValueError(f"cannot write a file called {path}: use a name that ends in {ending or '.png'}")
 
 
 def check_not_lost(given: Iterable[str | Path], written: Iterable[Path]) -> None:
@@ -41,9 +54,9 @@ def check_not_lost(given: Iterable[str | Path], written: Iterable[Path]) -> None
             raise ValueError(f"{path} is an input, which would be lost: choose another OUT")
 
 
-def preview_of(target: Path) -> Path:
-    """Where the preview of a result goes."""
-    return target.with_name(f"{target.stem}-preview.png")
+def beside(target: Path, name: str) -> Path:
+    """Where the preview, or the map, of a result goes."""
+    return target.with_name(f"{target.stem}-{name}.png")
 
 
 def read(

@@ -1,4 +1,4 @@
-"""How close a restored picture is to the true one: PSNR and SSIM, over all pixels or those that a mask selects."""
+"""How close a restored picture is to the true one, PSNR and SSIM, and how well scores find damage, AUROC and AP."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     maps = [structural_similarity(p, q, data_range=RANGE, channel_axis=0, full=True)[1] for p, q in pairs]
     similarity = torch.stack([torch.from_numpy(m)[INNER] for m in maps]).to(weight)
     return ((weight * similarity).sum((1, 2, 3)) / weight.sum((1, 2, 3))).to(a.dtype)
+
+
+def auroc(score: Tensor, truth: Tensor) -> float:
+    """The chance that a pixel where `truth` is above 0 has a higher score than one where it is not.
+
+    Of equal scores half count. Both tensors have one shape. Area under the receiver operating characteristic.
+    """
+    score, truth = score.flatten().double(), truth.flatten() > 0
+    _, place, count = score.unique(return_inverse=True, return_counts=True)
+    rank = (count.cumsum(0) - (count - 1) / 2)[place]  # from 1; equal scores share the mean of their ranks
+    n = truth.sum()
+    return ((rank[truth].sum() - n * (n + 1) / 2) / (n * (~truth).sum())).item()
+
+
+def average_precision(score: Tensor, truth: Tensor) -> float:
+    """The mean precision over the pixels where `truth` is 1 and not 0, each at its own score as the threshold."""
+    score, truth = score.flatten().double(), truth.flatten().double()
+    levels, place = score.neg().unique(return_inverse=True)  # from the highest score down
+    hits = torch.zeros(len(levels)).double().index_add(0, place, truth)
+    all_ = torch.zeros(len(levels)).double().index_add(0, place, torch.ones_like(truth))
+    return ((hits * hits.cumsum(0) / all_.cumsum(0)).sum() / hits.sum()).item()
 
 
 def _weight(a: Tensor, b: Tensor, mask: Tensor | None, part=ALL) -> Tensor:

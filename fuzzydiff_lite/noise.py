@@ -1,7 +1,7 @@
 """The one source of randomness: a counter-based generator that gives the same noise on every machine.
 
 Number `index` of draw `draw` of stream `stream` is a hash of (seed, branch, draw, stream, index) and nothing else.
-So the noise does not depend on device, batch size or library, and `book/_static/noise.mjs` draws the same in a browser.
+So the noise does not depend on device, batch size or library, and `assets/noise.js` draws the same in a browser.
 """
 
 from __future__ import annotations

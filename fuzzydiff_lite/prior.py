@@ -19,11 +19,16 @@ class Prior:
     returns what it `predicts`: "v", "eps" or "x0". More channels than the picture has (a learned variance) are cut.
     Gradients flow where `x` requires them and nowhere else.
 
+    `variance`, where it is known, is the variance of the clean pictures along the line from their mean to one of
+    them, see `variance_along`. `weights` is the SHA-256 of the file the network came from, if any.
+
     Raises ValueError for a picture of another shape, a level outside 1..T, or an unknown `predicts`.
     Eq. (v-prediction), book/04_network.
     """
 
     label: int | None = None
+    variance: float | None = None
+    weights: str | None = None
 
     def __init__(self, net, schedule: Schedule, shape=(3, 64, 64), predicts="v", label=None, device="cpu"):
         if predicts not in ("v", "eps", "x0"):
@@ -79,6 +84,12 @@ class GaussianPrior(Prior):
         variances, directions = torch.linalg.eigh(covariance)
         return cls(mean, 0.0, directions, variances, schedule)
 
+    @property
+    def variance(self) -> float:
+        """The variance along the line from the mean to a picture. Eq. (variance-along), book/12_fuzzy."""
+        rest = self.mean.numel() - len(self.variances)
+        return variance_along(torch.cat([self.variances, torch.as_tensor(self.rest).to(self.mean).expand(rest)]))
+
     def _x0(self, x, t):
         gaussian = self.mean.flatten(), self.directions, self.variances, self.rest
         return gaussian_denoiser(x.flatten(1), self.schedule.alpha_bar[t].to(x), *gaussian).reshape(x.shape)
@@ -100,6 +111,15 @@ class EmpiricalPrior(Prior):
         # -|x - sqrt(a) p|^2 / (2 (1 - a)) up to a constant of x
         likelihood = (a.sqrt() * x.flatten(1) @ flat.T - a / 2 * flat.square().sum(1)) / (1 - a)
         return (likelihood.softmax(1) @ flat).reshape(x.shape)
+
+
+def variance_along(variances: Tensor) -> float:
+    """The variance of pictures along the line from their mean to one of them, from all their principal variances.
+
+    Each direction counts by the share of a picture's distance from the mean that lies in it.
+    Eq. (variance-along), book/12_fuzzy.
+    """
+    return float(variances.square().sum() / variances.sum())
 
 
 def fit_gaussian(pictures: Tensor, directions: int) -> tuple[Tensor, Tensor, Tensor, float]:

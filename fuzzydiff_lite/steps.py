@@ -95,6 +95,25 @@ def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True)
     return mean + (blend - mean) / _root(m**2 + (1 - m) ** 2)
 
 
+def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance: float, fix: bool = True) -> Tensor:
+    """The weight m of the fusion after the step from level t to s, for a whole run that keeps the `share` of what is given.
+
+    `share` in [0, 1], a number or a map; 0 gives 0 and 1 gives 1. The step draws a picture towards the prior's mean,
+    the fusion draws it towards the given one; with this weight both are in balance wherever the share kept is
+    `share`. Exact for pictures that are normal with `variance`, whatever the levels and however often each is
+    visited. `fix` says which `fuse` the weight is for.
+
+    Eq. (step-pull) and (fusion-weight), book/12_fuzzy.
+    """
+    share = torch.as_tensor(share, dtype=None if isinstance(share, Tensor) else torch.float64)
+    pull = (1 - alpha_bar_t / alpha_bar_s) / (alpha_bar_t * variance + 1 - alpha_bar_t)  # (step-pull)
+    lost = share * pull / (1 - share + share * pull)  # 1 - c; by itself, because c is close to 1 in a short step
+    if not fix:
+        return lost
+    across = _root(lost * (2 - lost))  # the root of 1 - c^2
+    return across / (1 - lost + across)
+
+
 def gaussian_denoiser(
     x: Tensor, alpha_bar_t, mean: Tensor, directions: Tensor, variances: Tensor, rest: float | Tensor
 ) -> Tensor:

@@ -250,7 +250,7 @@ def _join() -> str:
         dist.init_process_group("nccl" if cuda else "gloo")
     if not cuda:
         return "cpu"
-    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     return f"cuda:{torch.cuda.current_device()}"
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .prior import GaussianPrior
 from .schedule import Schedule
 from .steps import gaussian_denoiser
 
@@ -127,6 +128,11 @@ class FaceNet(nn.Module):
         """The Gaussian to start from, e.g. `prior.fit_gaussian(faces, K)`."""
         for name, value in {"mean": mean, "directions": directions, "variances": variances, "rest": rest}.items():
             getattr(self, f"gauss_{name}").copy_(torch.as_tensor(value))
+
+    def gaussian(self) -> GaussianPrior:
+        """That Gaussian as a prior of its own, whose denoiser is exact."""
+        mean = self.gauss_mean.reshape(3, self.size, self.size)
+        return GaussianPrior(mean, self.gauss_rest, self.gauss_directions, self.gauss_variances)
 
     def gaussian_x0(self, x: Tensor, t: Tensor) -> Tensor:
         """The Gaussian's guess of the clean picture, shape of x. Eq. (gaussian-denoiser), book/04_network."""

@@ -31,8 +31,9 @@ def load_prior(name: str | Path = "faces64", tone: str = "colour", device=None, 
     net = load_net(name).to(device)
     for parameter in net.parameters():  # the Gaussian's buffers stay in float32
         parameter.data = parameter.data.to(dtype)
-    shape = (3, net.size, net.size)
-    return Prior(net, Schedule.linear(), shape, "v", TONES.index(tone), device)
+    prior = Prior(net, Schedule.linear(), (3, net.size, net.size), "v", TONES.index(tone), device)
+    prior.variance, prior.weights = net.gaussian().variance, SHA256.get(name) or sha256(name)
+    return prior
 
 
 def load_net(name: str | Path = "faces64") -> FaceNet:

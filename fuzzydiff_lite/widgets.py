@@ -56,13 +56,15 @@ def _enlargement(image: Image.Image, given: Tensor | Image.Image) -> int:
     return 1 if isinstance(given, Image.Image) else max(1, min(256 // image.height, 640 // image.width))
 
 
-def _webp(image: Image.Image, **options) -> bytes:
+def webp(image: Image.Image, **options) -> bytes:
+    """A picture as a WebP file."""
     file = io.BytesIO()
     image.save(file, "webp", method=6, **options)
     return file.getvalue()
 
 
-def _uri(kind: str, data: bytes) -> str:
+def data_uri(kind: str, data: bytes) -> str:
+    """A picture file as the address of a page that holds it itself."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
@@ -76,7 +78,7 @@ def make_grid(compute: Compute, axes: Axes) -> Grid:
     sprite = Image.new("RGB", (columns * width, rows * height), "white")
     for i, image in enumerate(images):
         sprite.paste(image, (i % columns * width, i // columns * height))
-    packed = min(_webp(sprite, quality=90), _webp(sprite, lossless=True), key=len)
+    packed = min(webp(sprite, quality=90), webp(sprite, lossless=True), key=len)
     texts = [text for _, text in frames]
     return Grid(_labels(axes), texts, (width, height), columns, _enlargement(images[0], frames[0][0]), packed)
 
@@ -190,7 +192,7 @@ class Explorer(ipywidgets.VBox):
         alt = re.sub(r"\{(\w+)\}", lambda found: label(values[found[1]]), self._alt)
         size = f"width='{scale * image.width}' height='{scale * image.height}'"
         look = "max-width:100%;height:auto" + (";image-rendering:pixelated" if scale > 1 else "")
-        src = _uri("webp", _webp(image, lossless=True))
+        src = data_uri("webp", webp(image, lossless=True))
         return f"<img class='fallback' src='{src}' alt='{html.escape(alt)}' {size} style='{look}'>"
 
     def _index(self, values):
@@ -209,7 +211,7 @@ class Explorer(ipywidgets.VBox):
         self._grid = self._grid or make_grid(self._answer, self._axes)
         start = self._index(self.values)
         image, text = self._baked(start)
-        spec = self._grid._asdict() | {"sprite": _uri("webp", self._grid.sprite), "alt": self._alt, "start": start}
+        spec = self._grid._asdict() | {"sprite": data_uri("webp", self._grid.sprite), "alt": self._alt, "start": start}
         spec["sliders"] = [name for name, c in self._controls.items() if isinstance(c, ipywidgets.SelectionSlider)]
         fallback = self._img(image, self._grid.scale, self.values) + f"<p><span>{html.escape(text)}</span></p>"
         data = html.escape(json.dumps(spec, ensure_ascii=False), quote=False).replace("'", "&#39;")

@@ -350,7 +350,7 @@ def test_train_hands_its_options_on(tmp_path, monkeypatch, capsys):
     (tmp_path / "faces64.zip").touch()
     monkeypatch.setenv("FUZZYDIFF_FACES64", str(tmp_path))
     monkeypatch.setattr(cli, "train", lambda *given: calls.append(given))
-    words = ["--images", "100", "--batch", "4", "--rate", "1e-3", "--minutes", "2", "--start", "faces64", "--seed", "5"]
+    words = ["--images", "100", "--batch", "4", "--rate", "1e-3", "--minutes", "2", "--from", "faces64", "--seed", "5"]
     assert cli.main(["train", "--folder", "run", *words]) == 0
     [(folder, recipe, start, minutes)] = calls
     assert (str(folder), start, minutes) == ("run", "faces64", 2)

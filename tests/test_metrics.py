@@ -3,7 +3,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from fuzzydiff_lite import Noise, masks
-from fuzzydiff_lite.metrics import psnr, ssim
+from fuzzydiff_lite.metrics import auroc, average_precision, psnr, ssim
 
 
 @pytest.fixture
@@ -79,3 +79,13 @@ def test_each_picture_of_a_batch_has_its_own_mask(pair):
 def test_what_does_not_fit_is_an_error(score, b, mask, words):
     with pytest.raises(ValueError, match=words):
         score(torch.zeros(2, 3, 32, 32), b, mask)
+
+
+def test_auroc_and_average_precision_by_hand():
+    score, truth = torch.tensor([0.1, 0.4, 0.35, 0.8]), torch.tensor([0, 0, 1, 1])
+    assert auroc(score, truth) == pytest.approx(0.75)  # three of four pairs are in order
+    assert average_precision(score, truth) == pytest.approx((1 + 2 / 3) / 2)
+    same = torch.zeros(4)
+    assert auroc(same, truth) == pytest.approx(0.5)
+    assert average_precision(same, truth) == pytest.approx(0.5)  # all at once: the share of the damaged
+    assert auroc(truth, truth) == average_precision(truth, truth) == 1

@@ -1,17 +1,16 @@
-"""`book/_static/noise.mjs` draws in a browser what `fuzzydiff_lite.noise` draws in NumPy and torch."""
+"""`fuzzydiff_lite/assets/noise.js` draws in a browser what `fuzzydiff_lite.noise` draws in NumPy and torch."""
 
-import base64
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fuzzydiff_lite.data import FOLDER
 from fuzzydiff_lite.noise import Noise, standard_normal
 
-MODULE = Path(__file__).parents[1] / "book/_static/noise.mjs"
+FILE = FOLDER / "noise.js"
 CASES = [  # seed, stream, draw, count, number of the branch or None
     (0, 0, 0, 12288, None),
     (0, 3, 2, 12288, 1),
@@ -20,20 +19,19 @@ CASES = [  # seed, stream, draw, count, number of the branch or None
     (2**32 - 1, 2**31, 1, 1, 4),
     (2**33 + 9, 0, 0, 33, None),
 ]
-SCRIPT = """(module, cases) => cases.map(([seed, stream, draw, count, branch]) => {
-  const key = branch === null ? 0 : module.branchKey(0, branch);
-  return Array.from(module.standardNormal(seed, stream, draw, count, key));
+SCRIPT = """(cases) => cases.map(([seed, stream, draw, count, branch]) => {
+  const key = branch === null ? 0 : fuzzydiff.branchKey(0, branch);
+  return Array.from(fuzzydiff.standardNormal(seed, stream, draw, count, key));
 })"""
 
 
-def in_node(source):
-    url = "data:text/javascript;base64," + base64.b64encode(source.encode()).decode()
-    code = f"console.log(JSON.stringify(({SCRIPT})(await import('{url}'), {json.dumps(CASES)})))"
-    command = ["node", "--input-type=module", "-e", code]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
+def in_node(source, script, cases):
+    code = f"{source}\nconsole.log(JSON.stringify(({script})({json.dumps(cases)})))"
+    command = subprocess.run(["node", "-"], input=code, check=True, capture_output=True, text=True, timeout=60)
+    return json.loads(command.stdout)
 
 
-def in_chromium(source):
+def in_chromium(source, script, cases):
     playwright = pytest.importorskip("playwright.sync_api", reason="neither node nor Playwright here to run JavaScript")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
@@ -41,17 +39,18 @@ def in_chromium(source):
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
-        load = "import('data:text/javascript,' + encodeURIComponent(source))"
-        return page.evaluate(f"async ([source, cases]) => ({SCRIPT})(await {load}, cases)", [source, CASES])
+        page.add_script_tag(content=source)
+        return page.evaluate(script, cases)
 
 
-def run(source):
-    return (in_node if shutil.which("node") else in_chromium)(source)
+def run(source, script=SCRIPT, cases=CASES):
+    """What the function `script` returns for `cases` after the classic script `source` has run."""
+    return (in_node if shutil.which("node") else in_chromium)(source, script, cases)
 
 
 @pytest.fixture(scope="module")
 def drawn():
-    return run(MODULE.read_text(encoding="utf-8"))
+    return run(FILE.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("number", range(len(CASES)))
@@ -73,5 +72,5 @@ def test_javascript_numpy_and_torch_draw_the_same(drawn, number):
 
 
 def test_the_comparison_notices_another_generator():
-    (wrong, *_) = run(MODULE.read_text(encoding="utf-8").replace("0x846ca68b", "0x846ca68d"))
+    (wrong, *_) = run(FILE.read_text(encoding="utf-8").replace("0x846ca68b", "0x846ca68d"))
     assert np.abs(np.array(wrong) - standard_normal(*CASES[0][:4])).max() > 1

@@ -17,6 +17,7 @@ METADATA = {
 }
 LONGEST_CELL = 12  # lines of code
 SHORTEST_ALT = 40  # characters
+DRIVES = {"Explorer": "set", "Painter": "restore"}  # what a hidden cell must call on each kind of widget
 
 
 def faults(notebook) -> list[str]:
@@ -31,10 +32,11 @@ def faults(notebook) -> list[str]:
     if not any(re.search(r"^\s*assert\b|\bassert_close\(", cell.source, re.MULTILINE) for cell in code):
         found.append("no cell asserts anything")
     for i, cell in enumerate(code):
-        for name in explorers(cell):
-            drives = (later for later in code[i + 1 :] if "remove-cell" in later.metadata.get("tags", []))
-            if not any(re.search(rf"\b{name}\.set\(", drive.source) for drive in drives):
-                found.append(f"{cell.id}: no remove-cell after it calls {name}.set(")
+        for kind, drive in DRIVES.items():
+            for name in widgets(cell, kind):
+                hidden = (later for later in code[i + 1 :] if "remove-cell" in later.metadata.get("tags", []))
+                if not any(re.search(rf"\b{name}\.{drive}\(", later.source) for later in hidden):
+                    found.append(f"{cell.id}: no remove-cell after it calls {name}.{drive}(")
     return found
 
 
@@ -52,17 +54,16 @@ def cell_faults(cell) -> list[str]:
     return [fault for fault, is_so in checks.items() if is_so]
 
 
-def explorers(cell) -> list[str]:
-    """The names that a cell gives its Explorers; an Explorer without a name counts as `Explorer`, which has no drive."""
-    calls = [node for node in ast.walk(ast.parse(cell.source)) if makes_explorer(node)]
-    named = [
-        node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Assign) and makes_explorer(node.value)
-    ]
-    return [node.targets[0].id for node in named] + ["Explorer"] * (len(calls) - len(named))
+def widgets(cell, kind: str) -> list[str]:
+    """The names that a cell gives its widgets of a kind; one without a name counts as `Explorer`, which has no drive."""
+    nodes = list(ast.walk(ast.parse(cell.source)))
+    calls = [node for node in nodes if makes(node, kind)]
+    named = [node for node in nodes if isinstance(node, ast.Assign) and makes(node.value, kind)]
+    return [node.targets[0].id for node in named] + [kind] * (len(calls) - len(named))
 
 
-def makes_explorer(node) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Explorer"
+def makes(node, kind: str) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == kind
 
 
 def pages(toc: dict) -> set[str]:
@@ -124,6 +125,10 @@ def test_a_good_notebook_has_no_faults(good):
         (lambda n: n.cells[3].metadata.pop("tags"), "c03: no remove-cell after it calls explorer.set("),
         (lambda n: n.cells[3].update(source="other.set(m=1)"), "c03: no remove-cell after it calls explorer.set("),
         (lambda n: n.cells[2].update(source="Explorer(f, {})"), "c03: no remove-cell after it calls Explorer.set("),
+        (
+            lambda n: n.cells[2].update(source="painter = Painter()"),
+            "c03: no remove-cell after it calls painter.restore(",
+        ),
         (lambda n: n.cells.insert(2, n.cells.pop(3)), "c03: no remove-cell after it calls explorer.set("),
     ],
 )

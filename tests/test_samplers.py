@@ -25,7 +25,9 @@ from fuzzydiff_lite.samplers import (
     repaint,
     replacement,
     sdedit,
+    unified,
 )
+from fuzzydiff_lite.samplers.unified import fuzzy_rule
 from fuzzydiff_lite.schedule import travel
 from fuzzydiff_lite.steps import noise_to, posterior
 
@@ -135,6 +137,7 @@ SAMPLERS = {
     "ddpm": lambda prior, n, noise: ddpm(prior, n, 12, noise),
     "ddim": lambda prior, n, noise: ddim(prior, n, 12, 0.7, noise, "quadratic"),
     "fuzzy": lambda prior, n, noise: fuzzy(prior, picture(n), 0.4, 12, 2, noise),
+    "unified": lambda prior, n, noise: unified(prior, picture(n), fuzzy_rule(0.4), steps=12, repeats=2, noise=noise),
     "sdedit": lambda prior, n, noise: sdedit(prior, picture(n), 600, 12, noise),
     "ilvr": lambda prior, n, noise: ilvr(prior, picture(n), GRAY.project, 12, 300, noise),
     "replacement": lambda prior, n, noise: replacement(prior, picture(n), MASK, 12, noise),

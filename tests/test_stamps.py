@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fuzzydiff_lite.attention import Statistics
 from fuzzydiff_lite.data import FOLDER
 from fuzzydiff_lite.weights import SHA256
 
 BOOK = Path(__file__).parents[1] / "book"
-TABLES = sorted((BOOK / "data").glob("*.json"))
-PICTURES = [FOLDER / "people.webp", *(BOOK / "images" / f"{name}.webp" for name in ("cover", "compare", "report"))]
+TABLES = [*sorted((BOOK / "data").glob("*.json")), FOLDER / "painter.json"]
+PICTURES = [
+    FOLDER / "people.webp",
+    *(BOOK / "images" / f"{name}.webp" for name in ("compare", "correct", "cover", "report")),
+]
 
 
 @pytest.mark.parametrize("file", [*TABLES, *PICTURES], ids=lambda file: file.name)
@@ -23,13 +27,23 @@ def test_made_with_the_shipped_weights(file):
     assert stamp == SHA256["faces64"], f"{file.name} was made with other weights: run `make measure`"
 
 
+@pytest.mark.parametrize("name", ["colour", "mono", "paper"])
+def test_the_statistics_are_of_the_shipped_weights(name):
+    assert Statistics.load(FOLDER / f"attention-{name}.safetensors").weights == SHA256["faces64"], "run `make measure`"
+
+
 def test_there_is_something_to_stamp():
     assert {
+        "attention.json",
+        "bands.json",
         "compare.json",
         "elbo.json",
+        "frequency.json",
         "fuzzy.json",
         "nearest.json",
         "report.json",
+        "strength.json",
         "sweep.json",
         "training.json",
+        "unified.json",
     } <= {file.name for file in TABLES}

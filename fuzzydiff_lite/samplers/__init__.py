@@ -12,6 +12,7 @@ from .ilvr import ilvr, sdedit
 from .pigdm import pigdm
 from .repaint import repaint, replacement
 from .step import Step, run
+from .unified import unified
 
 __all__ = [
     "Step",
@@ -32,4 +33,5 @@ __all__ = [
     "replacement",
     "run",
     "sdedit",
+    "unified",
 ]

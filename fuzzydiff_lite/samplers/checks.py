@@ -9,14 +9,14 @@ from ..operators import Operator
 from ..prior import Prior
 
 
-def check_picture(y: Tensor, prior: Prior) -> None:
-    """Raise ValueError unless `y` is a batch of floating-point pictures of the prior's shape in [-1, 1]."""
+def check_picture(y: Tensor, prior: Prior, bounded: bool = True) -> None:
+    """Raise ValueError unless `y` is a batch of floating-point pictures of the prior's shape, in [-1, 1] if `bounded`."""
     if not y.is_floating_point():
         raise ValueError(f"y must hold floating-point numbers, got {y.dtype}")
     if y.ndim != len(prior.shape) + 1 or tuple(y.shape[1:]) != prior.shape or len(y) == 0:
         raise ValueError(f"y must have shape (B, {', '.join(map(str, prior.shape))}), got {tuple(y.shape)}")
-    if not (y.abs() <= 1).all():  # false for NaN too
-        raise ValueError("y must lie in [-1, 1] and have no NaN")
+    if not (y.abs() <= (1 if bounded else torch.finfo(y.dtype).max)).all():  # false for NaN too
+        raise ValueError(f"y must {'lie in [-1, 1] and ' * bounded}have no NaN")
 
 
 def check_map(m: Tensor, y: Tensor) -> None:
@@ -25,6 +25,16 @@ def check_map(m: Tensor, y: Tensor) -> None:
         raise ValueError("m must lie in [0, 1] and have no NaN")
     if m.ndim not in (0, y.ndim) or any(a not in (1, b) for a, b in zip(m.shape, y.shape)):
         raise ValueError(f"m has shape {tuple(m.shape)}, which does not fit pictures of shape {tuple(y.shape)}")
+
+
+def check_per(per: str, variance: Tensor | float | None) -> None:
+    """Raise ValueError unless `per` is "fusion", or "run" with a variance above 0."""
+    if per not in ("fusion", "run"):
+        raise ValueError(f'per must be "fusion" or "run", got {per!r}')
+    if per == "run" and variance is None:
+        raise ValueError("m per run needs the variance of the prior's pictures, which this prior does not know")
+    if per == "run" and not (torch.as_tensor(variance) > 0).all():
+        raise ValueError("the variance must be above 0 everywhere and have no NaN")
 
 
 def check_mask(m: Tensor, y: Tensor) -> None:

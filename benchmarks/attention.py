@@ -1,0 +1,359 @@
+"""Fit the statistics of projection attention and judge what it finds: `book/data/attention.json` and a picture.
+
+Writes `fuzzydiff_lite/assets/attention-*.safetensors` from training faces, then finds and mends seven kinds of damage
+on London test faces and Congress validation faces, and looks at what happens to faces that are not damaged. Needs
+faces64. About 80 000 network calls on single faces. Each part is kept in `runs/attention` when it is done, so that an
+interrupted run goes on where it stopped.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import skimage.data
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fuzzydiff_lite import Noise, Prior, damage, load_prior, run
+from fuzzydiff_lite.attention import (
+    DEPTHS,
+    LEAST,
+    LEAST_LIKENESS,
+    PAPER,
+    Statistics,
+    attention,
+    correct,
+    likeness,
+    residuals,
+    squared,
+    tone_of,
+)
+from fuzzydiff_lite.data import FOLDER, crop_square, from_uint8, load_faces64, to_tensor
+from fuzzydiff_lite.metrics import auroc, average_precision, psnr, ssim
+from fuzzydiff_lite.plots import sheet
+from fuzzydiff_lite.samplers import fuzzy, sdedit
+from fuzzydiff_lite.weights import SHA256
+
+ROOT = Path(__file__).parents[1]
+FILE, PICTURES = ROOT / "book" / "data" / "attention.json", ROOT / "book" / "images" / "correct.webp"
+OWN = {"depths": DEPTHS, "steps": 1, "draws": 4, "blur": 1.0, "shared": False}
+ONE, SHARED = OWN | {"draws": 1}, OWN | {"shared": True}
+BATCH, KINDS = 64, list(damage.KINDS)
+OTHERS = ["coffee", "chelsea", "hubble_deep_field", "retina", "grass", "brick", "camera", "moon"]
+FACE = (..., slice(16, 58), slice(14, 50))  # of an aligned picture, without most of the background
+CHEEKS = (slice(38, 43), [20, 21, 22, 23, 24, 39, 40, 41, 42, 43])
+
+# What people who look at the pictures see, by the number of the face in its part of faces64.
+CONGRESS = {  # validation, colour
+    "glasses": [6, 10, 14, 16, 19, 21, 23, 24, 25, 27, 28, 29, 32, 37, 39, 42, 57],
+    "beard or moustache": [1, 3, 4, 14, 27, 36, 39, 45, 62],
+    "painting or print": [0, 1, 2, 3, 4, 5, 7, 8, 51, 52, 53, 54, 55, 56],
+}
+LONDON = {"beard or moustache": [1, 7, 12, 13, 26, 32, 37, 38]}  # test
+
+
+def faces(count: int | None = None, **wanted: str) -> Tensor:
+    """`count` faces of a part of faces64, spread over it evenly; all of them unless told."""
+    pictures = from_uint8(load_faces64(**wanted)[0])
+    return pictures if count is None else pictures[torch.linspace(0, len(pictures) - 1, count).round().long()]
+
+
+def good(tone: str, count: int) -> Tensor:
+    """The faces that the statistics are made of: the training faces of the London set, where in colour, and Congress.
+
+    The prior has seen them, but learned next to nothing by heart: `seen` in the result compares them with faces that
+    it has not seen. So all validation and test faces are left to judge by.
+    """
+    if tone == "mono":
+        return faces(count, source="congress", split="train", tone="mono")
+    london = faces(80 * count // 256, source="london", split="train")
+    return torch.cat([london, faces(count - len(london), source="congress", split="train", tone="colour")])
+
+
+def kept(name: str, make: Callable[[], Tensor]) -> Tensor:
+    """A tensor, from `runs/attention` where an earlier run with these weights has left it."""
+    file = ROOT / "runs" / "attention" / f"{SHA256['faces64'][:16]}-{name}.pt"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(make(), file.with_suffix(".new"))
+        file.with_suffix(".new").rename(file)
+        print(name, flush=True)
+    return torch.load(file)
+
+
+def taken(name: str, prior: Prior, x: Tensor, settings: dict, seed: int = 0) -> Tensor:
+    """The residuals of pictures, in batches that are kept one by one."""
+    chosen = {key: value for key, value in settings.items() if key != "blur"}
+    parts = [
+        kept(f"{name}-{i}", lambda i=i: residuals(prior, x[i : i + BATCH], **chosen, noise=Noise(seed, i)).half())
+        for i in range(0, len(x), BATCH)
+    ]
+    return torch.cat(parts).float()
+
+
+def summary(r: Tensor, x: Tensor, prior: Prior, settings: dict) -> Statistics:
+    """What `fit` makes of faces x with the residuals r."""
+    e = squared(r, settings["blur"]).double()
+    mean, deviation = e.mean(0).float(), e.std(0, correction=0).float()
+    return Statistics(
+        mean, deviation, x.mean(0), **settings, tone=tone_of(prior), weights=prior.weights, pictures=len(r)
+    )
+
+
+def scores(r: Tensor, s: Statistics) -> Tensor:
+    """What `z_scores` makes of residuals."""
+    return (squared(r, s.blur) - s.mean) / s.deviation.clamp(min=LEAST)
+
+
+def pooled(z: Tensor, s: Statistics) -> Tensor:
+    """One attention a pixel: the highest, or of the paper's three colour channels the mean, which does better."""
+    A = attention(z)
+    return A.mean(1, keepdim=True) if s.blur is None else A.amax(1, keepdim=True)
+
+
+def judged(A: Tensor, truth: Tensor) -> dict[str, dict[str, float]]:
+    """How well maps of attention (7 kinds, n, 1, H, W) find the damage, kind by kind."""
+    return {
+        kind: {
+            "auroc": auroc(a, t),
+            "ap": average_precision(a, t),
+            "inside": a[t > 0].mean().item(),
+            "outside": a[t == 0].mean().item(),
+        }
+        for kind, a, t in zip(KINDS, A, truth, strict=True)
+    }
+
+
+def damaged(x: Tensor) -> tuple[Tensor, Tensor]:
+    """All kinds of damage to faces (n, 3, H, W): pictures (7, n, 3, H, W) and truth (7, n, 1, H, W)."""
+    y, truth = zip(*(damage.named(kind, x, Noise(2)) for kind in KINDS))
+    return torch.stack(y), torch.stack(truth)
+
+
+def clean_rows(A: Tensor, change: Tensor, groups: dict[str, list[int]]) -> dict[str, dict[str, float]]:
+    """What happens to groups of faces that are not damaged: attention and false alarms, in the face, and the change."""
+    return {
+        name: {
+            "faces": len(rows),
+            "attention": A[rows][FACE].mean().item(),
+            "alarms": (A[rows][FACE] > 0.5).double().mean().item(),
+            "change": change[rows][FACE].square().mean().sqrt().item(),
+        }
+        for name, rows in groups.items()
+    }
+
+
+def main() -> None:
+    prior, mono = load_prior(dtype=torch.bfloat16), load_prior(tone="mono", dtype=torch.bfloat16)
+
+    # The statistics, from training faces. Seed 1: no face is judged with noise that a good one had.
+    statistics, usual = {}, {}
+    for name, count, settings in [
+        ("colour", 256, OWN),
+        ("mono", 256, OWN),
+        ("paper", 128, PAPER),
+        ("one", 256, ONE),
+        ("shared", 256, SHARED),
+    ]:
+        source = mono if name == "mono" else prior
+        x = good(tone_of(source), count)
+        usual[name] = taken(f"good-{name}", source, x, settings, 1)
+        statistics[name] = summary(usual[name], x, source, settings)
+        if name in ("colour", "mono", "paper"):
+            statistics[name].save(FOLDER / f"attention-{name}.safetensors")
+
+    # Faces that the prior has not seen, and how much more they are changed than those that it has.
+    sets = {
+        "london": faces(source="london", split="test"),
+        "congress": faces(source="congress", split="val", tone="colour"),
+        "mono": faces(24, source="congress", split="val", tone="mono"),
+    }
+    clean = {name: taken(f"clean-{name}", mono if name == "mono" else prior, x, OWN) for name, x in sets.items()}
+    parts = {"london": usual["colour"][:80], "congress": usual["colour"][80:], "mono": usual["mono"]}
+    seen = {name: (clean[name].square().mean() / parts[name].square().mean()).item() for name in sets}
+
+    # Damage and where it is found.
+    some = {name: x[torch.linspace(0, len(x) - 1, 24).round().long()] for name, x in sets.items()}
+    found, share, hurt = {}, {}, {}
+    for name, x in some.items():
+        y, truth = damaged(x)
+        s = statistics["mono" if name == "mono" else "colour"]
+        r = taken(f"damaged-{name}", mono if name == "mono" else prior, y.flatten(0, 1), OWN)
+        hurt[name] = y, truth, r.unflatten(0, (len(KINDS), 24))
+        found[name] = judged(pooled(scores(r, s), s).unflatten(0, (len(KINDS), 24)), truth)
+        share[name] = {kind: t.mean().item() for kind, t in zip(KINDS, truth)}
+
+    # From the paper's way to ours, and depth by depth, on a third of the faces in colour.
+    y, truth, own = (torch.cat([a[:, ::3], b[:, ::3]], 1) for a, b in zip(hurt["london"], hurt["congress"]))
+    made = {
+        "paper": taken("both-paper", prior, y.flatten(0, 1), PAPER),
+        "one": taken("both-one", prior, y.flatten(0, 1), ONE),
+        "own": own.flatten(0, 1),
+        "shared": taken("both-shared", prior, y.flatten(0, 1), SHARED),
+    }
+    rows = [  # what is said of it, the residuals, the depths, blur
+        ("paper", "paper", PAPER["depths"], None),
+        ("paper, lightness and colour", "paper", PAPER["depths"], 1.0),
+        ("guess, one draw, channels", "one", DEPTHS, None),
+        ("guess, channels", "own", DEPTHS, None),
+        ("guess, lightness and colour, no blur", "own", DEPTHS, 0.0),
+        ("guess, lightness and colour, one draw", "one", DEPTHS, 1.0),
+        ("guess, lightness and colour, one noise for all depths", "shared", DEPTHS, 1.0),
+        ("guess, lightness and colour", "own", DEPTHS, 1.0),
+        *((f"paper, depth {depth}", "paper", (depth,), None) for depth in PAPER["depths"]),
+        *((f"guess, depth {depth}", "own", (depth,), 1.0) for depth in DEPTHS),
+    ]
+    methods = []
+    for name, source, depths, blur in rows:
+        settings = {"paper": PAPER, "one": ONE, "shared": SHARED, "own": OWN}[source]
+        chosen = [settings["depths"].index(depth) for depth in depths]
+        r = usual["colour" if source == "own" else source][:, chosen]
+        s = summary(r, r, prior, settings | {"depths": depths, "blur": blur})
+        A = pooled(scores(made[source][:, chosen], s), s).unflatten(0, truth.shape[:2])
+        calls = sum(level < depth for depth in depths for level in prior.schedule.levels(settings["steps"]))
+        methods.append({"name": name, "calls": calls * settings["draws"], "kinds": judged(A, truth)})
+
+    # What is made of it, on a quarter of all: with the map that is found, with the true one, and with none.
+    x = torch.cat([some[name][::4] for name in ("london", "congress")])
+    y, truth = (torch.cat([hurt[name][k][:, ::4] for name in ("london", "congress")], 1) for k in (0, 1))
+    given, m = y.flatten(0, 1), 1 - truth.flatten(0, 1)
+    s, n = statistics["colour"], len(given)
+
+    def way(name: str, mend: Callable[[Tensor, Tensor, Noise], Tensor], m: Tensor = m) -> Tensor:
+        """All pictures mended in one way with the maps m, kept batch by batch."""
+        return torch.cat(
+            [
+                kept(f"{name}-{i}", lambda i=i: mend(given[i : i + 28], m[i : i + 28], Noise(0, i)).half())
+                for i in range(0, n, 28)
+            ]
+        ).float()
+
+    both = way("found", lambda y, m, noise: torch.cat(correct(prior, y, s, noise=noise), 1))
+    ways = {
+        "given": given,
+        "found": both[:, :3],
+        "found, per fusion": way("fusion", lambda y, m, noise: run(fuzzy(prior, y, m, 25, 3, noise)), both[:, 3:4]),
+        "true": way("true", lambda y, m, noise: run(fuzzy(prior, y, m, 25, 3, noise))),
+        "sdedit": way("sdedit", lambda y, m, noise: run(sdedit(prior, y, steps=50, noise=noise))),
+    }
+    true = x.repeat(len(KINDS), 1, 1, 1)
+    restored = {
+        name: {
+            kind: {
+                "damaged": psnr(z[rows], true[rows], 1 - m[rows]).mean().item(),  # in dB, where the damage was
+                "changed": (m * (z - true))[rows].square().sum().div(3 * m[rows].sum()).sqrt().item(),  # elsewhere
+                "psnr": psnr(z[rows], true[rows]).mean().item(),
+                "ssim": ssim(z[rows], true[rows]).mean().item(),
+            }
+            for kind, rows in zip(KINDS, torch.arange(n).chunk(len(KINDS)))
+        }
+        for name, z in ways.items()
+    }
+    twelve = [(i % len(KINDS)) * len(x) + i for i in range(len(x))]  # every face once, the kinds by turns
+    tiles = [given, both[:, 3:4].expand(-1, 3, -1, -1) * 2 - 1, ways["found"], true]
+    sheet(torch.cat([z[twelve] for z in tiles]), columns=len(x)).save(
+        PICTURES, quality=95, method=6, xmp=SHA256["faces64"].encode()
+    )
+
+    # What happens to faces that are not damaged.
+    skin = sets["london"][:, :, CHEEKS[0]][..., CHEEKS[1]].mean((1, 2, 3))
+    order = skin.argsort().tolist()
+    third = len(order) // 3
+    groups = {
+        "london": {
+            "all": list(range(50)),
+            "darkest third": order[:third],
+            "middle third": order[third:-third],
+            "lightest third": order[-third:],
+        }
+        | LONDON,
+        "congress": {"all": list(range(72))} | CONGRESS,
+    }
+    groups["congress"]["none of these"] = sorted(set(range(72)).difference(*CONGRESS.values()))
+    undamaged, people = {}, {}
+    for name, rows in groups.items():
+        x, A = sets[name], pooled(scores(clean[name], s), s)
+        mended = torch.cat(
+            [
+                kept(f"kept-{name}-{i}", lambda i=i, x=x: correct(prior, x[i : i + 25], s, noise=Noise(0, i))[0].half())
+                for i in range(0, len(x), 25)
+            ]
+        ).float()
+        undamaged[name] = clean_rows(A, mended - x, rows)
+        people[name] = {
+            "skin": x[:, :, CHEEKS[0]][..., CHEEKS[1]].mean((1, 2, 3)).tolist(),
+            "attention": A[FACE].mean((1, 2, 3)).tolist(),
+            "change": (mended - x)[FACE].square().mean((1, 2, 3)).sqrt().tolist(),
+        }
+    pair = torch.tensor([people["london"]["skin"], people["london"]["attention"]])
+
+    # What is no face: neither attention nor likeness has seen any of it.
+    x = torch.cat([sets["london"], sets["congress"]])
+    strange = [to_tensor(crop_square(Image.fromarray(getattr(skimage.data, name)()).convert("RGB"))) for name in OTHERS]
+    strange = {
+        "pictures": torch.cat(strange),
+        "upside down": x[::4].flip(2),
+        "turned left": x[::4].rot90(1, (2, 3)),
+        "shifted by a third": x[::4].roll(21, 3),
+        "noise": Noise(3)((4, 3, 64, 64)).clamp(-1, 1),
+    }
+    strange |= {"faces": x, "damaged": torch.cat([hurt[name][0].flatten(0, 1) for name in ("london", "congress")])}
+    means = {
+        "faces": torch.cat([clean["london"], clean["congress"]]),
+        "damaged": torch.cat([hurt[name][2].flatten(0, 1) for name in ("london", "congress")]),
+    }
+    means |= {
+        name: taken(f"other-{name.replace(' ', '-')}", prior, z, OWN)
+        for name, z in strange.items()
+        if name not in means
+    }
+    means = {name: pooled(scores(r, s), s).mean((1, 2, 3)) for name, r in means.items()}
+    others = {
+        name: {"likeness": likeness(z, s).sort().values.tolist(), "attention": means[name].sort().values.tolist()}
+        for name, z in strange.items()
+    }
+    face = [name in ("faces", "damaged") for name in strange]
+    labels = torch.cat([torch.full((len(z),), float(not f)) for f, z in zip(face, strange.values())])
+    told = {
+        "likeness": auroc(-torch.cat([likeness(z, s) for z in strange.values()]), labels),
+        "attention": auroc(torch.cat([means[name] for name in strange]), labels),
+        "faces_refused": sum(v < LEAST_LIKENESS for n, f in zip(strange, face) if f for v in others[n]["likeness"]),
+        "others_passed": sum(
+            v >= LEAST_LIKENESS for n, f in zip(strange, face) if not f for v in others[n]["likeness"]
+        ),
+    }
+
+    result = {
+        "weights_sha256": SHA256["faces64"],
+        "command": "python -m benchmarks.attention",
+        "settings": OWN,
+        "paper": PAPER,
+        "good": {name: value.pictures for name, value in statistics.items()},
+        "seen": seen,
+        "share": share,
+        "found": found,
+        "methods": methods,
+        "restored": restored,
+        "undamaged": undamaged,
+        "people": people,
+        "skin_correlation": torch.corrcoef(pair)[0, 1].item(),
+        "others": others,
+        "told": told,
+        "pictures": ["damaged", "trust", "restored", "true"],
+        "twelve": [KINDS[i % len(KINDS)] for i in range(len(x))],
+    }
+    FILE.write_text(json.dumps(rounded(result), indent=1) + "\n")
+
+
+def rounded(value):
+    """The same with all numbers to four digits after the point."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Orthonormal bases of pictures, in which trust can be given to frequencies instead of pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .operators.linear import on
+from .prior import GaussianPrior
+
+
+class Pixels:
+    """The pictures as they are: every coefficient is a pixel."""
+
+    @staticmethod
+    def V(c: Tensor) -> Tensor:
+        """The picture with the coefficients c."""
+        return c
+
+    V_adjoint = V
+
+
+class Basis:
+    """One orthonormal `matrix` W (size, size) along columns and along rows of pictures: c = W x W^T, colour by colour.
+
+    The rows of W go from low to high frequency. The coefficients c (B, C, size, size) fall into octaves: coefficient
+    (i, j) is in band 0 for i = j = 0, else in band 1 + floor(log2(max(i, j))). So there are 1 + log2(size) bands, and
+    `bands` (size, size) holds the band of each coefficient.
+
+    Raises ValueError for a matrix that is not orthonormal and for a size that is no power of two, 2 or more.
+    Eq. (basis) and (bands), book/14_frequency.
+    """
+
+    def __init__(self, matrix: Tensor):
+        size = _power_of_two(len(matrix))
+        if matrix.shape != (size, size):
+            raise ValueError(f"a square matrix is wanted, got {tuple(matrix.shape)}")
+        self.matrix = matrix.double()
+        self._back = self.matrix.T.contiguous()
+        if not (off := (self.matrix @ self._back - torch.eye(size).to(self.matrix)).abs().max()) < 1e-6:
+            raise ValueError(f"the rows must be orthonormal, their products are off by {off:.2g}")
+        octave = torch.tensor([i.bit_length() for i in range(size)])  # 0, 1, 2, 2, 3, 3, 3, 3, ...
+        self.bands = torch.maximum(octave[:, None], octave)
+
+    @classmethod
+    def dct(cls, size: int = 64) -> Basis:
+        """Cosines over the whole picture: the discrete cosine transform. Eq. (dct-matrix), book/14_frequency."""
+        i = torch.arange(_power_of_two(size), dtype=torch.float64)
+        k = i[:, None]
+        waves = math.sqrt(2 / size) * torch.cos(math.pi * k * (2 * i + 1) / (2 * size))
+        waves[0] /= math.sqrt(2)
+        return cls(waves)
+
+    @classmethod
+    def haar(cls, size: int = 64) -> Basis:
+        """Means of blocks and differences between their halves: Haar's wavelets, which know where they are.
+
+        The bands up to k together are the means of blocks of size / 2^k pixels. Eq. (haar-matrix), book/14_frequency.
+        """
+        pair = torch.tensor([[1, 1]], dtype=torch.float64), torch.tensor([[1, -1]], dtype=torch.float64)
+        matrix = torch.ones(1, 1, dtype=torch.float64)
+        while len(matrix) < _power_of_two(size):
+            here = torch.eye(len(matrix), dtype=torch.float64)
+            matrix = torch.cat([torch.kron(matrix, pair[0]), torch.kron(here, pair[1])]) / math.sqrt(2)
+        return cls(matrix)
+
+    def V_adjoint(self, x: Tensor) -> Tensor:
+        """The coefficients of pictures (B, C, size, size)."""
+        return on(self.matrix, x.device, x.dtype) @ x @ on(self._back, x.device, x.dtype)
+
+    def V(self, c: Tensor) -> Tensor:
+        """The pictures with these coefficients."""
+        return on(self._back, c.device, c.dtype) @ c @ on(self.matrix, c.device, c.dtype)
+
+    def weights(self, bands: Sequence[float], pixels: Tensor | None = None) -> Tensor:
+        """A map of trust over the coefficients, (1 | B, 1 | C, size, size), from one weight a band, lowest first.
+
+        With a map `pixels` (1 | B, 1 | C, size, size) the weight of each coefficient is multiplied by the mean of the
+        map under its wave squared, so that a wavelet is trusted as its place is. All weights lie in [0, 1].
+
+        Raises ValueError for another number of bands, a map of another shape, and weights outside [0, 1] or NaN.
+        Eq. (coefficient-weights), book/14_frequency.
+        """
+        bands, wanted = torch.as_tensor(bands, dtype=torch.float32), int(self.bands.max()) + 1
+        if bands.shape != (wanted,):
+            raise ValueError(f"one weight for each of {wanted} bands is wanted, got {tuple(bands.shape)}")
+        weights = bands[self.bands][None, None]
+        if pixels is None:
+            return _trusted(weights)
+        if pixels.ndim != 4 or pixels.shape[2:] != self.matrix.shape:
+            raise ValueError(
+                f"a map (B, C, {len(self.matrix)}, {len(self.matrix)}) is wanted, got {tuple(pixels.shape)}"
+            )
+        power = self.matrix.square().to(pixels)
+        return _trusted(weights).to(pixels) * (power @ _trusted(pixels) @ power.T).clamp(max=1)  # but for rounding
+
+    def variances(self, prior: GaussianPrior) -> Tensor:
+        """The variance of each coefficient (C, size, size) of the pictures of a Gaussian prior.
+
+        Given to `fuzzy` as its `variance`, it makes m per run mean the same in every coefficient.
+        Eq. (coefficient-variance), book/14_frequency.
+        """
+        power = self.V_adjoint(prior.directions.T.unflatten(1, prior.shape)).square()
+        return prior.rest + torch.einsum("k,kchw->chw", prior.variances - prior.rest, power)
+
+
+def _power_of_two(size):
+    if size < 2 or size & (size - 1):
+        raise ValueError(f"the size must be a power of two, 2 or more, got {size}")
+    return size
+
+
+def _trusted(weights):
+    if not ((weights >= 0) & (weights <= 1)).all():
+        raise ValueError("weights must lie in [0, 1] and have no NaN")
+    return weights

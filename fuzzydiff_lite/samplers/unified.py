@@ -1,0 +1,194 @@
+"""One step for all methods: mix what is given and what is hallucinated, coefficient by coefficient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..basis import Pixels
+from ..noise import Noise
+from ..operators import Inpaint, Operator
+from ..prior import Prior
+from ..schedule import travel
+from ..steps import eps_from_x0, fusion_weight, noise_to, renoise
+from .checks import check_level, check_picture
+from .step import Step, clean_guess
+
+
+class Mix(NamedTuple):
+    """How a step mixes: four numbers, or tensors that broadcast to the coefficients.
+
+    `w` is the weight of what is given in the clean part, `p` the deviation of the noise that the guess left over, `q`
+    and `r` those of new noise, from the sampler and from its branch for what is given. Eq. (one-formula),
+    book/15_one_formula.
+    """
+
+    w: Tensor | float
+    p: Tensor | float
+    q: Tensor | float
+    r: Tensor | float = 0.0
+
+
+Rule = Callable[[Tensor, Tensor], Mix]  # of alpha_bar_t and alpha_bar_s
+
+
+def unified(
+    prior: Prior,
+    y: Tensor,
+    rule: Rule,
+    basis=Pixels,
+    steps: int = 50,
+    repeats: int = 1,
+    noise: Noise | None = None,
+    jump: int = 1,
+    spacing: str = "uniform",
+    start: int | None = None,
+    clip: bool = True,
+) -> Iterator[Step]:
+    """Restore `y`, the given picture or A† of a measurement, (B, 3, H, W), by the `rule` of any method.
+
+    `basis` has V_adjoint(x), the coefficients of a picture in an orthonormal basis, and its inverse V(c): an operator,
+    a `Basis`, or the pixels themselves. `rule(alpha_bar_t, alpha_bar_s)` says how a step mixes them. With a level
+    `start`, sampling begins there from the noised y, at the levels that `steps` steps from the top have below it.
+    Without one, `schedule.calls(steps, repeats, jump)` network calls.
+
+    Raises ValueError for a y that is no batch of the prior's pictures and for a start outside 1..T.
+    Eq. (one-formula), book/15_one_formula.
+    """
+    check_picture(y, prior, bounded=False)
+    y = y.to(prior.device)
+    noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
+    given, other = basis.V_adjoint(y), noise.branch(1)
+    x, levels = noise((len(y), *prior.shape), prior.device, prior.dtype), prior.schedule.levels(steps, spacing)
+    if start is not None:
+        check_level(prior, start=start)
+        x, levels = noise_to(y, x, alpha_bar[start]), [start, *(level for level in levels if level < start)]  # (sdedit)
+    for t, s, left in travel(levels, repeats, jump):
+        if s > t:
+            x = renoise(x, noise.like(x), alpha_bar[t], alpha_bar[s])  # (forward-between)
+            continue
+        x0 = clean_guess(prior, x, t, clip)
+        w, p, q, r = rule(alpha_bar[t], alpha_bar[s])
+        parts = x0, eps_from_x0(x, x0, alpha_bar[t]), noise.like(x), other.like(x)
+        guess, old, fresh, context = map(basis.V_adjoint, parts)
+        c = alpha_bar[s].sqrt() * (guess + w * (given - guess)) + p * old + q * fresh + r * context  # (one-formula)
+        x = basis.V(c)
+        yield Step(s, x, x0, left)
+
+
+def fuzzy_rule(m: Tensor | float, fix: bool = True, variance: float | None = None) -> Rule:
+    """`fuzzy` with the map m over the coefficients; binary it is `repaint` and `ilvr`, 0 everywhere `sdedit`.
+
+    m is the weight of each fusion; with the `variance` of the clean pictures it is the share that a whole run keeps.
+    Eq. (rule-fuzzy), book/15_one_formula.
+    """
+
+    def rule(a_t, a_s):
+        fix_now = fix and a_s < 1
+        weight = m if variance is None else fusion_weight(m, a_t, a_s, variance, bool(fix_now))
+        root = (weight**2 + (1 - weight) ** 2) ** 0.5 if fix_now else 1.0
+        left = (1 - weight) / root  # of the hallucination
+        old, fresh = _ancestral(a_t, a_s)
+        return Mix(1 - left, left * old, left * fresh, weight / root * (1 - a_s).sqrt())
+
+    return rule
+
+
+def null_space_rule(seen: Tensor, churn: float = 0.85, trust: float = 1.0) -> Rule:
+    """`ddnm` without noise: coefficients that are `seen`, 1 or 0, come from the measurement.
+
+    With a `trust` below 1 it is `ddrm_jpeg` of an operator; its last step trusts fully.
+    Eq. (rule-null-space), book/15_one_formula.
+    """
+    return lambda a_t, a_s: Mix((trust if a_s < 1 else 1.0) * seen, *_churn(a_s, churn))
+
+
+def spectral_rule(spread: Tensor, churn: float = 0.85, trust: float = 1.0) -> Rule:
+    """`ddrm`, and with `trust` 1 DDNM+: `spread` is the deviation of the noise in each coefficient, from `A.spread`.
+
+    As there, the last step of a measurement without noise trusts fully. Eq. (rule-spectral), book/15_one_formula.
+    """
+    silent = bool((spread[spread.isfinite()] == 0).all())
+
+    def rule(a_t, a_s):
+        share = 1.0 if silent and a_s == 1 else trust
+        old, fresh = _churn(a_s, churn)
+        brought = a_s.sqrt() * spread
+        cleaner, unseen = brought <= (1 - a_s).sqrt(), spread.isinf()
+        missing = (1 - a_s - (share * brought) ** 2).clamp(min=0).sqrt()
+        steer = old / brought  # which is 0 where the spread is infinite
+        return Mix(
+            torch.where(cleaner, share, steer),
+            old * unseen.to(spread),
+            torch.where(cleaner, missing, fresh),
+        )
+
+    return rule
+
+
+def proximal_rule(s: Tensor, sigma: float = 0.0, lam: float = 1.0, churn: float = 1.0) -> Rule:
+    """`diffpir`, for singular values s. Eq. (rule-proximal), book/15_one_formula."""
+
+    def rule(a_t, a_s):
+        return _rectified(_solve(s, lam * sigma**2 * a_t / (1 - a_t)), *_churn(a_s, churn), a_t, a_s)
+
+    return rule
+
+
+def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
+    """`pigdm` with the root of alpha_bar_t in the place of its Jacobian: right for pictures that are white noise.
+
+    Eq. (rule-flat), book/15_one_formula.
+    """
+
+    def rule(a_t, a_s):
+        return _rectified(_solve(s, sigma**2 / (1 - a_t)), *_ancestral(a_t, a_s, eta), a_t, a_s)
+
+    return rule
+
+
+def share_kept(spread: Tensor, variance: float) -> Tensor:
+    """The share of a measured coefficient that its exact posterior keeps, for clean coefficients of this `variance`.
+
+    `spread` is the deviation of the noise in the coefficient: 0 gives 1, infinity gives 0. As m of a run, it makes
+    `fuzzy` listen to noise. Eq. (share-kept), book/15_one_formula.
+    """
+    return variance / (variance + spread**2)
+
+
+def whiten(A: Operator, y: Tensor, deviation: Tensor) -> tuple[Operator, Tensor, float]:
+    """The same measurement with the same noise everywhere, for any sampler: (operator, measurement, sigma).
+
+    `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number of y = A x + noise, in units of [-1, 1];
+    infinite where y says nothing. Raises ValueError for other values, where all are infinite, and for an `A` whose
+    singular values differ. Eq. (whitening), book/15_one_formula.
+    """
+    sigma = float(deviation.min())
+    if not 0 < sigma < float("inf"):  # false for NaN too
+        raise ValueError(f"every deviation must be above 0 and one at least finite, got a smallest one of {sigma}")
+    weight = sigma / deviation
+    return (Inpaint(weight * A.mask) if isinstance(A, Inpaint) else Inpaint(weight) @ A), weight * y, sigma
+
+
+def _solve(s, rho):
+    """The weight of the measurement in the proximal step."""
+    return torch.where(s > 0, s**2 / (s**2 + rho), 0.0)
+
+
+def _rectified(weight, old, fresh, a_t, a_s) -> Mix:
+    """The noise is taken from the corrected guess: that moves it against the correction."""
+    return Mix(weight * (1 - old * (a_t / (1 - a_t) / a_s).sqrt()), old, fresh)
+
+
+def _churn(a_s, churn):
+    """Deviations of the old and the fresh noise by `churn_step`."""
+    return (1 - a_s).sqrt() * (1 - churn**2) ** 0.5, (1 - a_s).sqrt() * churn
+
+
+def _ancestral(a_t, a_s, eta=1.0):
+    """Deviations of the old and the fresh noise by `ddim_step`."""
+    variance = eta**2 * (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
+    return (1 - a_s - variance).clamp(min=0).sqrt(), variance.sqrt()

@@ -1,0 +1,381 @@
+"""The painter: its script restores what Python restores, and a page with it follows mouse, finger and keys."""
+
+import html
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_noise_js import run as in_javascript
+from test_pages import browser, opened  # noqa: F401 (a fixture)
+
+from benchmarks import painter as bench
+from fuzzydiff_lite import GaussianPrior, Noise, masks, run
+from fuzzydiff_lite.cli import main
+from fuzzydiff_lite.data import FOLDER
+from fuzzydiff_lite.files import read
+from fuzzydiff_lite.painter import SETTINGS, SHAPES, SIZE, Painter, save, shape
+from fuzzydiff_lite.samplers import fuzzy
+from fuzzydiff_lite.schedule import Schedule, travel
+from fuzzydiff_lite.weights import load_net
+
+SOURCE = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("noise.js", "fuzzy.js"))
+RESTORE = """([spec, cases]) => {
+  const prior = fuzzydiff.gaussian(spec);
+  return cases.map(([picture, m, settings]) => {
+    const { x, calls } = fuzzydiff.fuzzy(prior, fuzzydiff.picture(spec.pictures[picture]), m, settings);
+    return [Array.from(x), calls, prior.variance];
+  });
+}"""
+SLOPE = torch.linspace(0, 1, SIZE).expand(1, 1, SIZE, SIZE)
+CASES = [  # picture, map, steps, J, seed, per, fix
+    ("astronaut", shape("box"), 20, 3, 0, "fusion", True),
+    ("astronaut", SLOPE, 16, 1, 7, "fusion", True),  # 16 steps: levels between two whole numbers
+    ("person 2", 0.3 * shape("stripes"), 10, 2, 3, "fusion", False),
+    ("person 1, stained", SLOPE, 20, 2, 1, "run", True),
+    ("person 1", 0.5 * shape("half"), 20, 1, 2, "run", False),
+    ("person 1", 0.0 * SLOPE, 50, 1, 19, "fusion", True),
+]
+
+
+@pytest.fixture(scope="module")
+def painter():
+    return Painter()
+
+
+def spec_of(page):
+    return json.loads(html.unescape(re.search(r"data-spec='([^']*)'", page)[1]))
+
+
+def restored(source, painter, cases):
+    given = [
+        (name, m.flatten().tolist(), {"steps": steps, "repeats": J, "seed": seed, "per": per, "fix": fix})
+        for name, m, steps, J, seed, per, fix in cases
+    ]
+    return in_javascript(source, RESTORE, [spec_of(painter.to_html()), given])
+
+
+def difference(painter, case, answer):
+    name, m, steps, J, seed, per, fix = case
+    expected = painter.restore(m, name, steps, J, seed, per, fix)
+    return (torch.tensor(answer[0]).reshape(expected.shape) - expected).abs().max().item()
+
+
+def test_javascript_restores_what_python_restores(painter):
+    for case, answer in zip(CASES, restored(SOURCE, painter, CASES)):
+        assert difference(painter, case, answer) < 1e-4, case
+        _, _, steps, J, *_ = case
+        assert answer[1] == steps * J - J + 1
+        assert answer[2] == pytest.approx(painter.prior.variance, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "right, wrong, case",
+    [
+        ("fix && s > 0", "fix", 1),
+        ("branchKey(0, 1)", "branchKey(0, 2)", 0),
+        ("j < repeats", "j <= repeats", 0),
+        ("up % 2 ?", "false ?", 1),
+        ("1 - share + share * pull", "1 - share + pull", 3),
+    ],
+)
+def test_the_comparison_notices_another_sampler(painter, right, wrong, case):
+    assert SOURCE.count(right) == 1
+    (answer,) = restored(SOURCE.replace(right, wrong), painter, CASES[case : case + 1])
+    assert difference(painter, CASES[case], answer) > 1e-3
+
+
+def test_levels_and_walk_are_pythons():
+    cases = [(steps, repeats) for steps in (1, 5, 16, 20, 80, 1000) for repeats in (1, 3)]
+    script = """(cases) => cases.map(([steps, repeats]) => fuzzydiff.travel(fuzzydiff.levels(steps), repeats))"""
+    for (steps, repeats), walk in zip(cases, in_javascript(SOURCE, script, cases)):
+        moves = travel(Schedule.linear().levels(steps), repeats)
+        assert walk == [[move.t, move.s] for move in moves]
+
+
+def test_restore_is_the_sampler_on_the_small_gaussian(painter):
+    m = shape("mouth")
+    expected = run(fuzzy(painter.prior, painter.pictures["person 2"], m, 10, 2, Noise(4), per="run"))
+    assert torch.equal(painter.restore(m, "person 2", steps=10, J=2, seed=4, per="run"), expected)
+    y = painter.pictures["astronaut"]
+    assert torch.equal(painter.restore(m) * m, y * m)
+    with pytest.raises(ValueError, match="picture must be one of astronaut, .*got 'nobody'"):
+        painter.restore(m, "nobody")
+    with pytest.raises(ValueError, match="m has shape"):
+        painter.restore(masks.box())
+
+
+def test_shapes_are_those_of_masks():
+    assert torch.equal(shape("box"), masks.box(SIZE, 12)) and torch.equal(shape("half"), masks.half(SIZE))
+    assert torch.equal(shape("stripes"), masks.stripes(SIZE, 4, 4)) and shape("whole").sum() == 0
+    with pytest.raises(ValueError, match="shape must be one of whole, "):
+        Painter("nose")
+
+
+def test_the_small_gaussian_is_that_of_averaged_faces(painter):
+    gaussian = load_net().gaussian()
+    small = bench.smaller(gaussian, SIZE, bench.DIRECTIONS)
+    # Exactly: a vector's variance under the averaged Gaussian is that of its adjoint under the full one.
+    probe = small.directions[:, 5]
+    back = probe.reshape(3, SIZE, 1, SIZE, 1).expand(3, SIZE, 2, SIZE, 2).reshape(-1) / 4
+    along = gaussian.directions.T @ back
+    exact = (along.square() * gaussian.variances).sum() + gaussian.rest * (back.square().sum() - along.square().sum())
+    assert small.variances[5].item() == pytest.approx(exact.item(), rel=0.02)
+    # What ships is this Gaussian in 8 bits.
+    torch.testing.assert_close(painter.prior.mean, small.mean, rtol=0, atol=1 / 255 + 1e-6)
+    torch.testing.assert_close(painter.prior.variances, small.variances, rtol=1e-4, atol=0)
+    assert (painter.prior.directions - small.directions).norm(dim=0).max() < 0.03
+    assert (painter.prior.directions.T @ painter.prior.directions - torch.eye(bench.DIRECTIONS)).abs().max() < 0.01
+    assert painter.prior.rest == pytest.approx(float(small.rest), rel=1e-4)
+
+
+def test_saving_keeps_pictures_and_stamp(tmp_path, painter):
+    prior = GaussianPrior(torch.zeros(3, SIZE, SIZE), 0.1, torch.eye(3 * SIZE**2)[:, :2], torch.tensor([3.0, 1.0]))
+    save(tmp_path / "small.json", prior, {"one": torch.ones(1, 3, SIZE, SIZE)}, weights_sha256="abc")
+    facts = json.loads((tmp_path / "small.json").read_text())
+    assert facts["weights_sha256"] == "abc" and facts["variances"] == [3.0, 1.0] and list(facts["pictures"]) == ["one"]
+
+
+def test_the_element_is_whole_without_scripts(painter):
+    bundle = painter._repr_mimebundle_()
+    page = bundle["text/html"]
+    assert bundle["text/plain"].startswith("Painter(astronaut, ")
+    assert len(page) < 360_000 and page.count("</script>") == 1 and page.count("</style>") == 1
+    fallback = re.search(r"<img class='fallback' src='data:image/webp;base64,[^']*' alt='([^']*)'", page)
+    assert len(fallback[1]) > 40
+    assert spec_of(page)["shapes"] == json.loads(json.dumps(SHAPES)) and spec_of(page)["settings"] == SETTINGS
+
+
+# In a browser, on a page with nothing else.
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory, painter):
+    file = tmp_path_factory.mktemp("painter") / "page.html"
+    head = "<!doctype html><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+    file.write_text(f"{head}<title>Painter</title><body>{painter.to_html()}", encoding="utf-8")
+    return file.as_uri()
+
+
+class Shown:
+    """The painter of an opened page."""
+
+    def __init__(self, page):
+        self.page, self.root = page, page.locator("fuzzy-painter")
+        self.canvas = self.root.locator("canvas.map")
+        self.settle()
+
+    def settle(self):
+        """Wait until the last change has been restored."""
+        self.page.wait_for_function(
+            "() => { const p = document.querySelector('fuzzy-painter'); return p.result && !p.waiting; }"
+        )
+
+    def map(self):
+        return np.array(self.root.evaluate("p => Array.from(p.map)")).reshape(SIZE, SIZE)
+
+    def picture(self):
+        self.settle()
+        return np.array(self.root.evaluate("p => Array.from(p.result.x)")).reshape(3, SIZE, SIZE)
+
+    def pixels(self):
+        """What the canvas of the restored face shows."""
+        self.settle()
+        return self.root.evaluate("p => p.restored.toDataURL()")
+
+    def line(self):
+        self.settle()
+        return self.root.locator("p.line").inner_text()
+
+    def at(self, column, row):
+        """The middle of a pixel of the map in the window."""
+        self.canvas.scroll_into_view_if_needed()
+        box = self.canvas.bounding_box()
+        return box["x"] + (column + 0.5) / SIZE * box["width"], box["y"] + (row + 0.5) / SIZE * box["height"]
+
+    def button(self, name):
+        self.root.get_by_role("button", name=name, exact=True).click()
+
+    def control(self, name):
+        return self.root.get_by_label(name, exact=True)
+
+
+@pytest.mark.pages
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_face_follows_the_brush(browser, url, painter, width):  # noqa: F811
+    with opened(browser, url, width) as (page, faults):
+        shown = Shown(page)
+        assert np.array_equal(shown.map(), shape("box")[0, 0].numpy())  # the start
+        shown.button("clear")
+        y = painter.pictures["astronaut"][0].numpy()
+        np.testing.assert_allclose(shown.picture(), y, atol=1e-6)
+        before = shown.pixels()
+        page.mouse.move(*shown.at(8, 24))
+        page.mouse.down()
+        page.mouse.move(*shown.at(23, 24), steps=4)
+        held = shown.picture()  # while the button is still down
+        assert shown.root.locator("p.line").get_attribute("aria-live") == "off"
+        page.mouse.up()
+        m, x = shown.map(), shown.picture()
+        assert np.array_equal(held, x) and shown.pixels() != before
+        assert (m[24, 8:24] == 0).all() and (m[:20] == 1).all() and (m[29:] == 1).all()
+        np.testing.assert_allclose((x - y)[:, m == 1], 0, atol=1e-6)
+        assert np.abs(x - y)[:, m == 0].mean() > 0.05
+        expected = painter.restore(torch.tensor(m, dtype=torch.float32)[None, None])[0].numpy()
+        np.testing.assert_allclose(x, expected, atol=1e-3)
+        assert shown.root.locator("p.line").get_attribute("aria-live") == "polite"
+        said = rf"Painted m = 0 at column 24, row 25\. Mean trust {m.mean():.2f}\. .*0\.00 where trusted.* 58 calls"
+        assert re.search(said, shown.line()), shown.line()
+        shown.button("undo")
+        assert (shown.map() == 1).all()
+        assert page.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) <= innerWidth")
+        assert faults == []
+
+
+@pytest.mark.pages
+def test_the_brush_has_its_m_and_a_soft_edge(browser, url):  # noqa: F811
+    with opened(browser, url) as (page, _):
+        shown = Shown(page)
+        shown.button("clear")
+        for name, value in {"m of the brush": "0.4", "softness": "1", "radius": "6"}.items():
+            shown.control(name).fill(value)
+        page.mouse.move(*shown.at(15, 15))
+        page.mouse.down()
+        for _ in range(3):  # going over it again in one stroke paints no more
+            page.mouse.move(*shown.at(17, 15))
+            page.mouse.move(*shown.at(15, 15))
+        page.mouse.up()
+        row = shown.map()[15, 15:24]
+        assert abs(row[0] - 0.4) < 0.01 and (np.diff(row) >= 0).all() and row[-1] == 1 and len(set(row)) > 5
+        assert np.allclose(shown.map() * 255, np.round(shown.map() * 255), atol=1e-4)
+
+
+@pytest.mark.pages
+def test_keys_paint_and_say_what_they_did(browser, url):  # noqa: F811
+    with opened(browser, url) as (page, faults):
+        shown = Shown(page)
+        shown.button("clear")
+        shown.canvas.focus()
+        for key in ["ArrowRight", "Shift+ArrowDown", "ArrowUp", "-", "-"]:
+            page.keyboard.press(key)
+        assert shown.line().startswith("Radius 1.") and shown.control("radius").input_value() == "1"
+        page.keyboard.press("Space")
+        ((row,), (column,)) = np.nonzero(shown.map() == 0)
+        assert shown.line().startswith(f"Painted m = 0 at column {column + 1}, row {row + 1}.")
+        page.keyboard.press("ArrowLeft")
+        assert shown.line().startswith(f"Cursor at column {column}, row {row + 1}, m = 1.00 there.")
+        label = shown.canvas.get_attribute("aria-label")
+        assert f"Cursor at column {column}, row {row + 1}" in label
+        page.keyboard.press("+")
+        page.keyboard.press("Enter")
+        assert (shown.map() == 0).sum() > 4 and faults == []
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "m of the brush"
+
+
+@pytest.mark.pages
+def test_a_finger_paints(browser, url):  # noqa: F811
+    with opened(browser, url, 390, has_touch=True, is_mobile=True) as (page, faults):
+        shown = Shown(page)
+        shown.button("clear")
+        page.touchscreen.tap(*shown.at(10, 12))
+        assert shown.map()[12, 10] == 0 and shown.map().mean() > 0.9 and faults == []
+
+
+@pytest.mark.pages
+def test_every_control_is_named_and_changes_the_face_as_in_python(browser, url, painter):  # noqa: F811
+    with opened(browser, url) as (page, faults):
+        shown = Shown(page)
+        shown.button("half")
+        tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        inputs = {
+            n["name"]["value"] for n in tree if n.get("role", {}).get("value") in ("slider", "combobox", "checkbox")
+        }
+        assert inputs == {
+            *(
+                "picture",
+                "m of the brush",
+                "radius",
+                "softness",
+                "m scale",
+                "J",
+                "steps",
+                "seed",
+                "m per",
+                "correction",
+            ),
+        }
+        shown.control("picture").select_option("person 2")
+        shown.control("m scale").fill("0.5")
+        shown.control("m per").select_option("run")
+        shown.control("correction").uncheck()
+        for name, key in {"J": "Home", "steps": "End", "seed": "End"}.items():
+            shown.control(name).press(key)
+        m = torch.tensor(shown.map(), dtype=torch.float32)[None, None] * 0.5
+        expected = painter.restore(m, "person 2", steps=50, J=1, seed=19, per="run", fix=False)[0].numpy()
+        np.testing.assert_allclose(shown.picture(), expected, atol=1e-3)
+        command = shown.root.locator("code").inner_text()
+        assert "--m 0.5 --steps 50 --repeats 1 --seed 19 --set per=run --set fix=false" in command
+        for name in SHAPES:
+            shown.button("clear")
+            shown.button(name)
+            assert np.array_equal(shown.map(), shape(name)[0, 0].numpy())
+        assert faults == []
+
+
+@pytest.mark.pages
+def test_the_saved_map_restores_a_photo_from_the_command_line(browser, url, tmp_path):  # noqa: F811
+    with opened(browser, url) as (page, faults):
+        shown = Shown(page)
+        shown.control("m of the brush").fill("0.3")
+        shown.button("mouth")
+        with page.expect_download() as download:
+            shown.button("Save map.png")
+        assert download.value.suggested_filename == "map.png"
+        download.value.save_as(tmp_path / "map.png")
+        m, command = shown.map(), shown.root.locator("code").inner_text()
+        assert faults == []
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "photo.png")
+    given = read(tmp_path / "photo.png", mask=tmp_path / "map.png")
+    np.testing.assert_allclose(given.m[0, 0].numpy(), m.repeat(2, 0).repeat(2, 1), atol=1e-6)
+    words = command.replace("--steps 20 --repeats 3", "--steps 2 --repeats 1").split()
+    assert words[:2] == ["fuzzydiff", "restore"] and "--steps" in words
+    words = [str(tmp_path / word) if word.endswith(".png") else word for word in words[1:]]
+    assert main([*words, "--device", "cpu", "--quiet"]) == 0
+    photo, result = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("photo", "restored"))
+    trusted = m.repeat(2, 0).repeat(2, 1) == 1
+    assert np.array_equal(photo[trusted], result[trusted]) and not np.array_equal(photo[~trusted], result[~trusted])
+
+
+@pytest.mark.pages
+def test_without_scripts_a_picture_shows(browser, url):  # noqa: F811
+    with opened(browser, url, java_script_enabled=False) as (page, _):
+        image = page.locator("fuzzy-painter img.fallback")
+        assert image.is_visible() and image.get_attribute("alt")
+        assert np.ptp(np.asarray(Image.open(io.BytesIO(image.screenshot())))) > 50
+
+
+@pytest.mark.pages
+def test_it_works_as_the_output_of_a_notebook(browser, tmp_path, painter):  # noqa: F811
+    """JupyterLab sets the HTML of an output and then runs its scripts anew, here two outputs of it."""
+    (tmp_path / "lab.html").write_text(
+        f"""<!doctype html><meta charset="utf-8"><title>Lab</title><body><template>{painter.to_html()}</template>
+        <script>for (let i = 0; i < 2; i++) {{
+          const output = document.body.appendChild(document.createElement("div"));
+          output.innerHTML = document.querySelector("template").innerHTML;
+          for (const old of output.querySelectorAll("script")) {{
+            const script = document.createElement("script");
+            script.textContent = old.textContent;
+            old.replaceWith(script);
+          }}
+        }}</script>""",
+        encoding="utf-8",
+    )
+    with opened(browser, (tmp_path / "lab.html").as_uri()) as (page, faults):
+        page.wait_for_function("() => [...document.querySelectorAll('fuzzy-painter')].every((p) => p.result)")
+        assert page.locator("fuzzy-painter canvas.map").count() == 2 and faults == []
+        ids = page.eval_on_selector_all("fuzzy-painter [id]", "all => all.map((e) => e.id)")
+        assert len(set(ids)) == len(ids) == 2

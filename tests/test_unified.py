@@ -1,0 +1,254 @@
+"""One formula: with the right rule `unified` is each of the samplers, number for number."""
+
+import math
+
+import pytest
+import torch
+
+from fuzzydiff_lite import GaussianPrior, Noise, Schedule, data, load_prior, masks, run, samplers
+from fuzzydiff_lite.basis import Basis, Pixels
+from fuzzydiff_lite.operators import AveragePool, Blur, Denoise, Gray, Inpaint, Jpeg, WalshHadamard, measure
+from fuzzydiff_lite.samplers.unified import (
+    flat_rule,
+    fuzzy_rule,
+    null_space_rule,
+    proximal_rule,
+    share_kept,
+    spectral_rule,
+    unified,
+    whiten,
+)
+
+TOY = GaussianPrior(torch.linspace(-0.5, 0.5, 192).double().reshape(3, 8, 8), rest=0.2)
+WHITE = GaussianPrior(torch.zeros(3, 8, 8).double())
+X = torch.linspace(-1, 1, 2 * 192).double().reshape(2, 3, 8, 8)
+M = torch.linspace(0, 1, 64).double().reshape(1, 1, 8, 8)
+HOLE = masks.box(8, 4).double()
+OPERATORS = {
+    "pool": AveragePool(4, 8),
+    "gray": Gray(size=8),
+    "hole": Inpaint(masks.box(8, 4)),
+    "faint": Inpaint(M),
+    "blur": Blur.gaussian(1, 8),
+    "sensing": WalshHadamard(0.25, 8),
+    "pool, masked": Inpaint(masks.box(2, 1)) @ AveragePool(4, 8),
+}
+ALL = pytest.mark.parametrize("A", OPERATORS.values(), ids=OPERATORS)
+
+
+def same(sampler, formula, close=1e-12):
+    torch.testing.assert_close(run(formula), run(sampler), rtol=0, atol=close)
+
+
+def of(A, sigma=0.0):
+    """What A measures, and what the formula wants of it: A† y, singular values, the spread."""
+    y = measure(A, X, sigma, Noise(5))
+    given = A.pinv(y)
+    c = A.V_adjoint(given)
+    return y, given, A.S(c), A.spread(sigma, c)
+
+
+@pytest.mark.parametrize("m", [M, HOLE, 0.0, 1.0], ids=["map", "mask", "0", "1"])
+@pytest.mark.parametrize("fix", [True, False])
+@pytest.mark.parametrize("repeats, jump", [(1, 1), (3, 1), (2, 4)])
+def test_fuzzy(m, fix, repeats, jump):
+    old = samplers.fuzzy(TOY, X, m, 12, repeats, Noise(0), fix, jump)
+    same(old, unified(TOY, X, fuzzy_rule(m, fix), steps=12, repeats=repeats, jump=jump, noise=Noise(0)))
+
+
+@pytest.mark.parametrize("fix", [True, False])
+@pytest.mark.parametrize("basis", [Pixels, Basis.haar(8), Basis.dct(8), WalshHadamard(0.5, 8)])
+def test_fuzzy_per_run_in_a_basis(fix, basis):
+    share = M.reshape(-1)[: basis.V_adjoint(X).shape[-1]]
+    old = samplers.fuzzy(
+        TOY, X, share.expand(1, *basis.V_adjoint(X).shape[1:]), 12, 2, Noise(0), fix, 1, True, "run", basis
+    )
+    same(old, unified(TOY, X, fuzzy_rule(share, fix, TOY.variance), basis, 12, 2, Noise(0)))
+
+
+def test_replacement_and_repaint():
+    same(samplers.replacement(TOY, X, HOLE, 12, Noise(0)), unified(TOY, X, fuzzy_rule(HOLE), steps=12, noise=Noise(0)))
+    old = samplers.repaint(TOY, X, HOLE, 12, 3, Noise(0), 2)
+    same(old, unified(TOY, X, fuzzy_rule(HOLE), steps=12, repeats=3, jump=2, noise=Noise(0)))
+
+
+def test_ilvr_in_two_bases():
+    A, haar = AveragePool(4, 8), Basis.haar(8)
+    for basis, low in [(haar, haar.weights([1, 1, 0, 0]).double()), (A, (A.singular_values > 0).double())]:
+        old = samplers.ilvr(TOY, X, A.project, 12, noise=Noise(0))
+        same(old, unified(TOY, X, fuzzy_rule(low), basis, 12, noise=Noise(0)))
+
+
+def test_ilvr_that_lets_go():
+    A = AveragePool(4, 8)
+    follow, free, last = fuzzy_rule((A.singular_values > 0).double()), fuzzy_rule(0.0), TOY.schedule.alpha_bar[400]
+    old = samplers.ilvr(TOY, X, A.project, 12, until=400, noise=Noise(0))
+    same(old, unified(TOY, X, lambda t, s: (follow if s <= last else free)(t, s), A, 12, noise=Noise(0)))
+
+
+def test_sdedit():
+    old = samplers.sdedit(TOY, X, 330, 12, Noise(0))
+    same(old, unified(TOY, X, fuzzy_rule(0.0), steps=12, start=330, noise=Noise(0)))
+
+
+@ALL
+@pytest.mark.parametrize("churn", [0.0, 0.85, 1.0])
+def test_ddnm_and_the_linear_case_of_ddrm_jpeg(A, churn):
+    y, given, s, _ = of(A)
+    old = samplers.ddnm(TOY, y, A, 0.0, 12, 2, Noise(0), churn, jump=2)
+    seen = (s > 0).double()
+    same(old, unified(TOY, given, null_space_rule(seen, churn), A, 12, 2, Noise(0), 2))
+    old = samplers.ddrm_jpeg(TOY, y, A, 400, 12, churn, 0.4, Noise(0))
+    same(old, unified(TOY, given, null_space_rule(seen, churn, 0.4), A, 12, start=400, noise=Noise(0)))
+
+
+@ALL
+@pytest.mark.parametrize("sigma", [0.0, 0.1])
+@pytest.mark.parametrize("churn, trust", [(0.0, 1.0), (0.85, 0.6), (1.0, 1.0)])
+def test_ddrm_and_ddnm_plus(A, sigma, churn, trust):
+    y, given, _, spread = of(A, sigma)
+    old = samplers.ddrm(TOY, y, A, sigma, 12, churn, trust, Noise(0))
+    same(old, unified(TOY, given, spectral_rule(spread, churn, trust), A, 12, noise=Noise(0)))
+    if sigma and trust == 1:
+        old = samplers.ddnm(TOY, y, A, sigma, 12, 2, Noise(0), churn)
+        same(old, unified(TOY, given, spectral_rule(spread, churn), A, 12, 2, noise=Noise(0)))
+
+
+@ALL
+@pytest.mark.parametrize("sigma", [0.0, 0.1])
+@pytest.mark.parametrize("churn, lam", [(0.3, 1.0), (1.0, 7.0)])
+def test_diffpir(A, sigma, churn, lam):
+    y, given, s, _ = of(A, sigma)
+    old = samplers.diffpir(TOY, y, A, sigma, 12, lam, churn, Noise(0))
+    rule = proximal_rule(s, sigma, lam, churn)
+    same(old, unified(TOY, given, rule, A, 12, noise=Noise(0), spacing="quadratic"))
+
+
+@ALL
+@pytest.mark.parametrize("sigma, eta", [(0.0, 1.0), (0.1, 1.0), (0.1, 0.5)])
+def test_pigdm_of_white_noise(A, sigma, eta):
+    y, given, s, _ = of(A, sigma)
+    old = samplers.pigdm(WHITE, y, A, sigma, 12, eta, Noise(0), clip=False)
+    same(old, unified(WHITE, given, flat_rule(s, sigma, eta), A, 12, noise=Noise(0), clip=False))
+
+
+def test_pigdm_of_other_pictures_is_another():
+    A = OPERATORS["pool"]
+    y, given, s, _ = of(A, 0.1)
+    old = run(samplers.pigdm(TOY, y, A, 0.1, 12, noise=Noise(0)))
+    assert (run(unified(TOY, given, flat_rule(s, 0.1), A, 12, noise=Noise(0))) - old).abs().max() > 1e-3
+
+
+def test_on_faces():
+    prior, x = load_prior(device="cpu"), data.astronaut()
+    m = masks.soften(masks.box(), 3)
+    same(samplers.fuzzy(prior, x, m, 4, 2, Noise(0)), unified(prior, x, fuzzy_rule(m), steps=4, repeats=2), 1e-5)
+    A = Blur.gaussian(2)
+    y = measure(A, x, 0.05, Noise(1))
+    given, s = A.pinv(y), A.S(A.V_adjoint(x))
+    spread = A.spread(0.05, A.V_adjoint(x))
+    same(samplers.ddrm(prior, y, A, 0.05, 4), unified(prior, given, spectral_rule(spread), A, 4), 1e-5)
+    formula = unified(prior, given, proximal_rule(s, 0.05), A, 4, spacing="quadratic")
+    same(samplers.diffpir(prior, y, A, 0.05, 4), formula, 1e-5)
+    A = AveragePool(4)
+    y, seen = A(x), (A.singular_values > 0).float()
+    same(samplers.ddnm(prior, y, A, steps=4), unified(prior, A.pinv(y), null_space_rule(seen), A, 4), 1e-5)
+    same(samplers.ilvr(prior, x, A.project, 4), unified(prior, x, fuzzy_rule(seen), A, 4), 1e-5)
+
+
+# The noise of a step.
+
+LEVELS = [(1000, 700), (500, 480), (300, 20), (40, 39), (20, 0)]
+
+
+@pytest.mark.parametrize("t, s", LEVELS)
+def test_the_rules_that_correct_keep_the_variance(t, s):
+    a_t, a_s = Schedule.linear().alpha_bar[[t, s]]
+    spread = torch.tensor([0, 0.05, 0.5, 3, torch.inf]).double()
+    finite = torch.where(spread.isinf(), 0, spread)
+    for rule in (spectral_rule(spread, 0.5), spectral_rule(spread, 0.85, 0.4)):
+        w, p, q, r = rule(a_t, a_s)
+        if s > 0:  # at level 0 nothing can be added to what a measurement brings
+            brought = a_s * (w * finite) ** 2
+            torch.testing.assert_close(p**2 + q**2 + r**2 + brought, (1 - a_s).expand(5), rtol=1e-9, atol=0)
+    share = torch.linspace(0, 1, 5).double()
+    for rule in (fuzzy_rule(share), fuzzy_rule(share, variance=0.3)):
+        w, p, q, r = rule(a_t, a_s)
+        torch.testing.assert_close(p**2 + q**2 + r**2, (1 - a_s).expand(5), rtol=1e-9, atol=1e-15)
+    w, p, q, r = fuzzy_rule(share, fix=False)(a_t, a_s)
+    torch.testing.assert_close(p**2 + q**2 + r**2, (share**2 + (1 - share) ** 2) * (1 - a_s), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("t, s", LEVELS)
+def test_run_weights_are_proximal_weights_of_a_step(t, s):
+    """(run-is-proximal): both take in little of a noisy measurement, and the same; they part where it is clean."""
+    a_t, a_s = Schedule.linear().alpha_bar[[t, s]]
+    d, share = torch.tensor([0.0, 0.3, 100.0]).double(), (1 - a_t / a_s) / (1 - a_t)
+    run_weight = fuzzy_rule(share_kept(d, 1.0), variance=1.0)(a_t, a_s).w
+    flat = flat_rule(torch.ones(3).double(), d)(a_t, a_s).w
+    r2 = 1 - a_t
+    torch.testing.assert_close(run_weight, share * r2 / (share * r2 + d**2))
+    torch.testing.assert_close(flat, share * r2 / (r2 + d**2))
+    assert run_weight[0] == 1 and abs(run_weight[2] / flat[2] - 1) < 2e-4
+
+
+# A map of noise.
+
+
+@pytest.mark.parametrize("name", ["pool", "gray", "hole"])
+def test_whitening_with_one_deviation_changes_nothing(name):
+    A = OPERATORS[name]
+    y = measure(A, X, 0.1, Noise(5))
+    B, z, sigma = whiten(A, y, torch.full((1, 1, 1, 1), 0.1).double().expand(1, *y.shape[1:]))
+    assert sigma == pytest.approx(0.1)
+    torch.testing.assert_close(z, y)
+    torch.testing.assert_close(B(X), A(X))
+    same(samplers.ddrm(TOY, y, A, 0.1, 12, noise=Noise(0)), samplers.ddrm(TOY, z, B, sigma, 12, noise=Noise(0)), 1e-6)
+
+
+def test_whitening_with_a_mask_is_the_masked_operator():
+    A, known = AveragePool(4, 8), masks.box(2, 1)
+    y = measure(A, X, 0.1, Noise(5))
+    B, z, sigma = whiten(A, y, torch.where(known > 0, 0.1, torch.inf))
+    assert sigma == pytest.approx(0.1)
+    masked = Inpaint(known) @ A
+    same(
+        samplers.ddrm(TOY, known * y, masked, 0.1, 12, noise=Noise(0)),
+        samplers.ddrm(TOY, z, B, sigma, 12, noise=Noise(0)),
+        1e-6,
+    )
+
+
+def test_whitening_gives_each_place_its_spread():
+    deviation = torch.tensor([[0.1, 0.2], [0.4, torch.inf]]).double()[None, None]
+    B, _, sigma = whiten(AveragePool(4, 8), torch.ones(1, 3, 2, 2).double(), deviation)
+    spread = B.spread(sigma, B.V_adjoint(X))[0, :12].reshape(3, 2, 2)
+    torch.testing.assert_close(spread, 4 * deviation[0].expand(3, -1, -1))  # s is 1/4
+    B, _, sigma = whiten(Inpaint(HOLE), X, 0.1 + M)
+    torch.testing.assert_close(B.spread(sigma, X), torch.where(HOLE > 0, 0.1 + M, torch.inf))
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.1, math.nan, math.inf])
+def test_whitening_refuses(wrong):
+    with pytest.raises(ValueError, match="deviation"):
+        whiten(Denoise(), X, torch.full((1, 1, 8, 8), wrong))
+    with pytest.raises(ValueError, match="no singular values in closed form"):
+        whiten(OPERATORS["blur"], X, M + 0.1)
+
+
+def test_share_kept():
+    assert share_kept(torch.tensor([0.0, 0.5, torch.inf]), 0.25).tolist() == [1, 0.5, 0]
+
+
+def test_unified_refuses():
+    with pytest.raises(ValueError, match="y must have shape"):
+        next(unified(TOY, X[0], fuzzy_rule(0.0)))
+    with pytest.raises(ValueError, match="start must be a level"):
+        next(unified(TOY, X, fuzzy_rule(0.0), start=0))
+
+
+def test_jpeg_is_not_in_the_formula():
+    """Its basis may be that of cosines, but what it keeps depends on the guess: rounding is not linear."""
+    A = Jpeg(10)
+    x = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
+    assert (A.project(0.5 * x) - 0.5 * A.project(x)).abs().max() > 0.01
