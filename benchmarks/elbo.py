@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fuzzydiff_lite import GaussianPrior, Noise, Prior, load_prior
+from fuzzydiff_lite import Noise, Prior, load_prior
 from fuzzydiff_lite.data import from_uint8, load_faces64, to_image
 from fuzzydiff_lite.elbo import step_term, top_term
 from fuzzydiff_lite.steps import noise_to
-from fuzzydiff_lite.weights import SHA256, load_net
+from fuzzydiff_lite.weights import SHA256
 
 FILE = Path(__file__).parents[1] / "book" / "data" / "elbo.json"
 LEVELS = sorted({round(10 ** (3 * i / 33)) for i in range(34)} | {2, 3, 150, 300, 700, 900})
@@ -79,9 +79,8 @@ def webp(face: Tensor) -> float:
 def main() -> None:
     """Measure on the colour faces of the validation set, and on as many training faces from the same sources."""
     began = time.monotonic()
-    net, prior = load_net(), load_prior(device="cpu")
-    shape = (3, net.size, net.size)
-    gaussian = GaussianPrior(net.gauss_mean.reshape(shape), net.gauss_rest, net.gauss_directions, net.gauss_variances)
+    prior = load_prior(device="cpu")
+    gaussian = prior.net.gaussian()
     val, train = colour_faces("val"), []
     for source in ("congress", "london"):
         count, faces = len(colour_faces("val", source=source)), colour_faces("train", source=source)

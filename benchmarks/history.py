@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from fuzzydiff_lite import GaussianPrior, Noise, run
+from fuzzydiff_lite import Noise, run
 from fuzzydiff_lite.plots import sheet
 from fuzzydiff_lite.samplers import ddim
 from fuzzydiff_lite.weights import SHA256, load_net
@@ -21,10 +21,7 @@ FACES = 8
 
 def gaussian_row() -> Image.Image:
     """Faces from the network's Gaussian, drawn as training draws its sheets."""
-    net = load_net()
-    mean = net.gauss_mean.reshape(3, net.size, net.size)
-    prior = GaussianPrior(mean, net.gauss_rest, net.gauss_directions, net.gauss_variances)
-    return sheet(run(ddim(prior, FACES, 25, noise=Noise(0))), columns=FACES)
+    return sheet(run(ddim(load_net().gaussian(), FACES, 25, noise=Noise(0))), columns=FACES)
 
 
 def first_faces(path: Path) -> Image.Image:

@@ -198,7 +198,9 @@ def test_keys_move_every_control_of_an_explorer(browser, site, name, width):
 @pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
 def test_every_control_is_named_and_reached_by_tab(browser, site, name):
     with opened(browser, site + name) as (page, _):
-        page.add_style_tag(content="fuzzy-painter { display: none }")  # which tests/test_painter.py looks at
+        page.evaluate(
+            'document.querySelectorAll("fuzzy-painter").forEach((painter) => painter.remove())'
+        )  # test_painter.py
         wanted = [(i, axis) for i, explorer in enumerate(explorers(page)) for axis in explorer.spec["axes"]]
         tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
         inputs = [node for node in tree if node.get("role", {}).get("value") in ("slider", "combobox")]
