@@ -150,13 +150,13 @@ def read_damaged(options: argparse.Namespace, prior: Prior, path: Path) -> Given
 
 
 def read_face(options: argparse.Namespace, statistics: attention.Statistics, path: Path) -> Given:
-    """The picture in a file. Raises ValueError where it is no aligned face, to which the prior has nothing to say."""
+    """The picture in a file. Raises ValueError, unless told `--anyway`, where it does not look like an aligned face."""
     given = read(path, box=options.box, size=statistics.face.shape[-1])
     likeness = attention.likeness(given.picture, statistics).item()
-    if likeness < attention.LEAST_LIKENESS:
+    if likeness < attention.LEAST_LIKENESS and not options.anyway:
         raise ValueError(
             f"{path} is no aligned face: its likeness is {likeness:.2f}, that of a face at least "
-            f"{attention.LEAST_LIKENESS}; a face that fills the square is wanted, see --box"
+            f"{attention.LEAST_LIKENESS}; move the square, see --box, or take it --anyway"
         )
     return given
 

@@ -38,14 +38,15 @@ trusted fully, shrunk to 64x64, without a change."""
 
 CORRECT = """example: find what is not expected of a face, and replace it
 
-  fuzzydiff correct photo.png --box 142 20 312 190 --preview -o corrected.png
+  fuzzydiff correct photo.png --box 155 40 295 180 --preview -o corrected.png
 
 No mask is given. The map of trust that was found is written beside OUT, as OUT-map.png: white is kept, black is
 hallucinated. It says what surprised the prior and nothing about the person: glasses, a beard or a scarf may surprise
 it as a scratch does. What the prior puts there instead is a guess.
 
 A folder is corrected in batches, each picture as it would be alone; a result that is there already is kept, and a file
-that is no picture, or no face, is reported and skipped. The face should fill the square, as in the example.
+that is no picture, or no face, is reported and skipped. The statistics belong to places, so the square must fit the face:
+upright, the eyes a little above the middle, the mouth at three quarters. Other squares are refused unless --anyway.
 
 The statistics that ship belong to the weights that ship. Make them for others with
 
@@ -139,6 +140,7 @@ def parser(commands: dict[str, Callable[[argparse.Namespace], None]]) -> Parser:
     correct.add_argument(
         "--statistics", type=Path, metavar="FILE", help="made by `fuzzydiff attention fit` (default: those that ship)"
     )
+    correct.add_argument("--anyway", action="store_true", help="also what does not look like an aligned face")
     for each in (restore, correct):
         each.add_argument("input", metavar="IN", help="a picture of any size and mode, or a folder of pictures")
         each.add_argument("--steps", type=number(int, 1, 1000), help="denoising steps (default: the method's)")

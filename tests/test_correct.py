@@ -89,6 +89,8 @@ def test_what_is_no_aligned_face_is_an_error_and_the_box_mends_it(correct, files
     wide.save(files / "wide.png")
     check_error(correct(source="wide.png"), "see --box")
     assert correct("--box", 136, 36, 200, 100, source="wide.png")[0] == 0
+    with pytest.warns(UserWarning, match="no aligned face"):
+        assert correct("--anyway", source="wide.png")[0] == 0
 
 
 @pytest.mark.parametrize(
