@@ -34,7 +34,7 @@ class Recipe:
     images: int = 1_000_000  # pictures to see in all
     batch: int = 64  # of all processes together
     rate: float = 3e-4  # of AdamW, betas 0.9 and 0.99
-    matrix_rate: float = 6e-3  # of Muon
+    matrix_rate: float = 3e-3  # of Muon
     warm_up: int = 300  # steps
     final_rate: float = 0.02  # share of the rates left at the end of the cosine decay
     gamma: float = 5.0  # min-SNR weighting; infinity is the plain v loss
