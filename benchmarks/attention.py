@@ -18,7 +18,6 @@ from torch import Tensor
 from fuzzydiff_lite import Noise, Prior, damage, load_prior, run
 from fuzzydiff_lite.attention import (
     DEPTHS,
-    LEAST,
     LEAST_LIKENESS,
     PAPER,
     Statistics,
@@ -101,14 +100,9 @@ def summary(r: Tensor, x: Tensor, prior: Prior, settings: dict) -> Statistics:
     )
 
 
-def scores(r: Tensor, s: Statistics) -> Tensor:
-    """What `z_scores` makes of residuals."""
-    return (squared(r, s.blur) - s.mean) / s.deviation.clamp(min=LEAST)
-
-
-def pooled(z: Tensor, s: Statistics) -> Tensor:
-    """One attention a pixel: the highest, or of the paper's three colour channels the mean, which does better."""
-    A = attention(z)
+def pooled(r: Tensor, s: Statistics) -> Tensor:
+    """One attention a pixel, from residuals: the highest, or of the paper's three colours the mean, which does better."""
+    A = attention(s.scores(squared(r, s.blur)))
     return A.mean(1, keepdim=True) if s.blur is None else A.amax(1, keepdim=True)
 
 
@@ -181,7 +175,7 @@ def main() -> None:
         s = statistics["mono" if name == "mono" else "colour"]
         r = taken(f"damaged-{name}", mono if name == "mono" else prior, y.flatten(0, 1), OWN)
         hurt[name] = y, truth, r.unflatten(0, (len(KINDS), 24))
-        found[name] = judged(pooled(scores(r, s), s).unflatten(0, (len(KINDS), 24)), truth)
+        found[name] = judged(pooled(r, s).unflatten(0, (len(KINDS), 24)), truth)
         share[name] = {kind: t.mean().item() for kind, t in zip(KINDS, truth)}
 
     # From the paper's way to ours, and depth by depth, on a third of the faces in colour.
@@ -210,7 +204,7 @@ def main() -> None:
         chosen = [settings["depths"].index(depth) for depth in depths]
         r = usual["colour" if source == "own" else source][:, chosen]
         s = summary(r, r, prior, settings | {"depths": depths, "blur": blur})
-        A = pooled(scores(made[source][:, chosen], s), s).unflatten(0, truth.shape[:2])
+        A = pooled(made[source][:, chosen], s).unflatten(0, truth.shape[:2])
         calls = sum(level < depth for depth in depths for level in prior.schedule.levels(settings["steps"]))
         methods.append({"name": name, "calls": calls * settings["draws"], "kinds": judged(A, truth)})
 
@@ -273,7 +267,7 @@ def main() -> None:
     groups["congress"]["none of these"] = sorted(set(range(72)).difference(*CONGRESS.values()))
     undamaged, people = {}, {}
     for name, rows in groups.items():
-        x, A = sets[name], pooled(scores(clean[name], s), s)
+        x, A = sets[name], pooled(clean[name], s)
         mended = torch.cat(
             [
                 kept(f"kept-{name}-{i}", lambda i=i, x=x: correct(prior, x[i : i + 25], s, noise=Noise(0, i))[0].half())
@@ -308,7 +302,7 @@ def main() -> None:
         for name, z in strange.items()
         if name not in means
     }
-    means = {name: pooled(scores(r, s), s).mean((1, 2, 3)) for name, r in means.items()}
+    means = {name: pooled(r, s).mean((1, 2, 3)) for name, r in means.items()}
     others = {
         name: {"likeness": likeness(z, s).sort().values.tolist(), "attention": means[name].sort().values.tolist()}
         for name, z in strange.items()

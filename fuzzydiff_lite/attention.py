@@ -146,6 +146,10 @@ class Statistics:
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} does not hold the statistics of projections: {error}") from error
 
+    def scores(self, e: Tensor) -> Tensor:
+        """Errors of pictures (B, D, 3 | 2, H, W) in deviations from what is usual. Eq. (z-score), book/13_attention."""
+        return (e - self.mean.to(e)) / self.deviation.to(e).clamp(min=LEAST)
+
     def check(self, prior: Prior) -> Statistics:
         """Itself; ValueError where it was made with another prior, which would expect other changes."""
         advice = "fit new ones: `fuzzydiff attention fit`"
@@ -211,8 +215,7 @@ def z_scores(prior: Prior, x: Tensor, statistics: Statistics, noise: Noise | Non
     Eq. (z-score), book/13_attention.
     """
     s = statistics.check(prior)
-    e = errors(prior, x, s.depths, s.steps, s.draws, noise, s.blur, s.shared)
-    return (e - s.mean.to(e)) / s.deviation.to(e).clamp(min=LEAST)
+    return s.scores(errors(prior, x, s.depths, s.steps, s.draws, noise, s.blur, s.shared))
 
 
 def attention(z: Tensor, low: float = 1.0, high: float = 6.0) -> Tensor:

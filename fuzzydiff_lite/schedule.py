@@ -65,9 +65,10 @@ class Schedule:
         """Signal-to-noise ratio alpha_bar / (1 - alpha_bar), shape (T + 1,); infinite at 0. Eq. (snr), book/01_forward."""
         return self.alpha_bar / (1 - self.alpha_bar)
 
-    def levels(self, steps: int | None = None, spacing: str = "uniform") -> list[int]:
+    def levels(self, steps: int | None = None, spacing: str = "uniform", start: int | None = None) -> list[int]:
         """The levels to visit, `steps` + 1 of them, falling from T to 0; all of them without `steps`.
 
+        With a level `start` they begin there, and go on with those of the same `steps` that lie below it.
         `spacing` is "uniform", or "quadratic" to crowd them near 0. Raises ValueError for another spacing and for
         steps that are not a whole number from 1 to T. Eq. (levels), book/05_sampling.
         """
@@ -78,7 +79,8 @@ class Schedule:
         if spacing not in powers:
             raise ValueError(f"spacing must be one of {', '.join(powers)}, got {spacing!r}")
         # max(i, ...) keeps the crowded levels apart
-        return [max(i, round(self.T * (i / steps) ** powers[spacing])) for i in range(steps, -1, -1)]
+        levels = [max(i, round(self.T * (i / steps) ** powers[spacing])) for i in range(steps, -1, -1)]
+        return levels if start is None else [start, *(level for level in levels if level < start)]
 
 
 class Move(NamedTuple):

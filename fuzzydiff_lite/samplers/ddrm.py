@@ -76,7 +76,7 @@ def ddrm_jpeg(
     given = A.pinv(y.to(prior.device))
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
     x = noise_to(given, noise.like(given), alpha_bar[start])  # (sdedit)
-    for t, s, left in travel([start, *(level for level in prior.schedule.levels(steps) if level < start)]):
+    for t, s, left in travel(prior.schedule.levels(steps, start=start)):
         x0 = clean_guess(prior, x, t, clip)
         eps = eps_from_x0(x, x0, alpha_bar[t])
         share = trust if s else 1.0

@@ -49,7 +49,8 @@ def fuzzy(
     Eq. (fusion-in-a-basis), book/14_frequency.
     """
     check_picture(y, prior)
-    variance = prior.variance if variance is None else variance
+    if per == "run" and variance is None:
+        variance = prior.variance
     check_per(per, variance)
     y = y.to(prior.device)
     basis = basis or Pixels

@@ -27,7 +27,7 @@ def sdedit(
     y = y.to(prior.device)
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
     x = noise_to(y, noise.like(y), alpha_bar[start])  # (sdedit)
-    for t, s, left in travel([start, *(level for level in prior.schedule.levels(steps) if level < start)]):
+    for t, s, left in travel(prior.schedule.levels(steps, start=start)):
         x0 = clean_guess(prior, x, t, clip)
         mean, variance = posterior(x, x0, alpha_bar[t], alpha_bar[s])
         x = mean + variance.sqrt() * noise.like(x)  # (ancestral)

@@ -62,11 +62,11 @@ def unified(
     y = y.to(prior.device)
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
     given, other = basis.V_adjoint(y), noise.branch(1)
-    x, levels = noise((len(y), *prior.shape), prior.device, prior.dtype), prior.schedule.levels(steps, spacing)
+    x = noise((len(y), *prior.shape), prior.device, prior.dtype)
     if start is not None:
         check_level(prior, start=start)
-        x, levels = noise_to(y, x, alpha_bar[start]), [start, *(level for level in levels if level < start)]  # (sdedit)
-    for t, s, left in travel(levels, repeats, jump):
+        x = noise_to(y, x, alpha_bar[start])  # (sdedit)
+    for t, s, left in travel(prior.schedule.levels(steps, spacing, start), repeats, jump):
         if s > t:
             x = renoise(x, noise.like(x), alpha_bar[t], alpha_bar[s])  # (forward-between)
             continue
