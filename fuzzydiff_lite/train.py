@@ -223,7 +223,7 @@ def train(folder: Path, recipe: Recipe, start: str | None = None, minutes: float
     else:
         torch.manual_seed(recipe.seed)  # every process begins with the same weights
         net = FaceNet()
-        net.set_gaussian(*fit_gaussian(from_uint8(pictures), net.gauss_directions.shape[1]))
+        net.set_gaussian(*fit_gaussian(_as_drawn(pictures, tones, recipe), net.gauss_directions.shape[1]))
     trainer = Trainer(net, pictures, tones, recipe, device)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
@@ -241,6 +241,13 @@ def train(folder: Path, recipe: Recipe, start: str | None = None, minutes: float
         _save(folder, trainer, losses, validation)
     if trainer.world > 1:
         dist.destroy_process_group()
+
+
+def _as_drawn(pictures: Tensor, tones: Tensor, recipe: Recipe) -> Tensor:
+    """As many pictures, in [-1, 1], with the share of colour that batches have: the Gaussian is of what training sees."""
+    odds = torch.where(tones == 0, recipe.colour / (tones == 0).sum(), (1 - recipe.colour) / (tones == 1).sum())
+    random = torch.Generator().manual_seed(recipe.seed)
+    return from_uint8(pictures[torch.multinomial(odds, len(odds), replacement=True, generator=random)])
 
 
 def _join() -> str:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fuzzydiff_lite.prior import fit_gaussian
-from fuzzydiff_lite.train import Recipe, Trainer, eps_mse, train, v_loss
+from fuzzydiff_lite.train import Recipe, Trainer, _as_drawn, eps_mse, train, v_loss
 from fuzzydiff_lite.unet import FaceNet
 from fuzzydiff_lite.weights import load_net
 
@@ -73,6 +73,15 @@ def test_average_follows_the_network_slowly():
 def test_batches_have_the_tones_asked_for(colour, tones):
     t = trainer(Recipe(batch=64, colour=colour, drop_tone=0.0))
     assert set(t._draw()[2].tolist()) == tones
+
+
+@pytest.mark.parametrize("colour", [0.0, 0.5, 1.0])
+def test_the_gaussian_is_of_pictures_drawn_as_batches_are(colour):
+    faces = torch.arange(10, 210, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4)
+    tones = torch.tensor([0] * 20 + [1] * 180)
+    drawn = ((_as_drawn(faces, tones, Recipe(colour=colour))[:, 0, 0, 0] + 1) * 127.5).round() - 10
+    assert len(drawn) == 200 and abs((drawn < 20).float().mean() - colour) < 0.1
+    assert drawn[drawn < 20].unique().numel() > 10 or not colour
 
 
 def test_hidden_tones_and_levels():
