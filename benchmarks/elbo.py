@@ -1,39 +1,68 @@
-"""What the shipped prior pays for faces it has never seen, level by level: `book/data/elbo.json`.
+"""What the prior pays for faces it has never seen, level by level: `book/data/elbo.json`.
 
-Needs the faces64 folder. 34 levels are measured; the terms between are interpolated: log L_{t-1} as a polyline over
-log t. What that costs is measured with the Gaussian alone, whose terms are computed at every level too.
+`python -m benchmarks.elbo [FILE ...]` measures the shipped weights and older ones with the same noise, the oldest file
+first. Weights that were measured before keep their row of the table, so that their files are not needed again.
+
+Needs the faces64 folder. The bound is taken of all colour faces and of every third monochrome one, at 41 levels; the
+terms between are interpolated: log L_{t-1} as a polyline over log t. What that costs is measured with the Gaussian
+alone, whose terms are computed at every level too. The error in the noise is taken of all faces, at 13 of the levels.
+In float32: the bound is most sensitive where the errors are smallest. About 11 300 network calls on one picture for
+each file, 4 000 more for the shipped one. Each set of faces is kept in `runs/elbo` when it is done, so that an
+interrupted run goes on where it stopped.
 """
 
 import io
 import json
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
-from fuzzydiff_lite import Noise, Prior, load_prior
-from fuzzydiff_lite.data import from_uint8, load_faces64, to_image
+from fuzzydiff_lite import Noise, Prior, Schedule
+from fuzzydiff_lite.data import FOLDER, from_uint8, load_faces64, to_image
 from fuzzydiff_lite.elbo import step_term, top_term
 from fuzzydiff_lite.steps import noise_to
-from fuzzydiff_lite.weights import SHA256
+from fuzzydiff_lite.unet import TONES, FaceNet
+from fuzzydiff_lite.weights import SHA256, load_net, sha256
 
-FILE = Path(__file__).parents[1] / "book" / "data" / "elbo.json"
-LEVELS = sorted({round(10 ** (3 * i / 33)) for i in range(34)} | {2, 3, 150, 300, 700, 900})
+ROOT = Path(__file__).parents[1]
+FILE, PARTS = ROOT / "book" / "data" / "elbo.json", ROOT / "runs" / "elbo"
+TABLE = [10, 50, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 950]
+LEVELS = sorted({round(10 ** (3 * i / 33)) for i in range(34)} | {2, 3} | set(TABLE))
+AGAINST_START = [150, 300, 500]
+VARIANCES = ("beta-tilde", "beta")
+
+Rows = dict[str, Tensor]  # noise error and terms in bits per dimension by name, each (levels, B); L_T as "top", (B,)
 
 
-def measure(prior: Prior, faces: Tensor, levels: list[int]) -> dict[str, Tensor]:
-    """Noise error and terms in bits per dimension of each face at each level, (len(levels), B) by name."""
+class Faces(NamedTuple):
+    """The validation faces, (n, 3, 64, 64): in colour from Congress and then London, and monochrome ones, of which
+    the first `bound_mono` are those whose bound is measured."""
+
+    colour: Tensor
+    london: int
+    mono: Tensor
+    bound_mono: int
+
+
+def measure(prior: Prior, faces: Tensor, levels: list[int], first: int = 0) -> Rows:
+    """Everything about the faces at each level. The noise is that of the level and of the face, the first of which
+    has the stream `first`."""
     rows, alpha_bar = {"eps_mse": [], "beta-tilde": [], "beta": []}, prior.schedule.alpha_bar
     for t in levels:
-        x = noise_to(faces, Noise(t).like(faces), alpha_bar[t])
-        guess = torch.cat([prior.x0(part, t) for part in x.split(32)])
+        x = noise_to(faces, Noise(t, first).like(faces), alpha_bar[t])
+        guess = torch.cat([prior.x0(part.to(prior.device), t).cpu() for part in x.split(32)])
         rows["eps_mse"].append((guess - faces).square().mean((1, 2, 3)) * prior.schedule.snr[t])
-        for variance in ("beta-tilde", "beta"):
+        for variance in VARIANCES:
             term = step_term(faces, x, guess.clamp(-1, 1), alpha_bar[t], alpha_bar[t - 1], variance)
             rows[variance].append(term)
-    return {name: torch.stack(values) for name, values in rows.items()}
+    return {name: torch.stack(values) for name, values in rows.items()} | {"top": top_term(faces, alpha_bar[-1])}
 
 
 def chain(levels: list[int], rows: Tensor) -> Tensor:
@@ -43,22 +72,113 @@ def chain(levels: list[int], rows: Tensor) -> Tensor:
     return torch.tensor(sums)
 
 
-def summary(prior: Prior, faces: Tensor) -> dict:
+def bound(rows: Rows, variance: str) -> Tensor:
+    """The negative bound of each face, from rows at LEVELS, (B,)."""
+    return rows["top"] + chain(LEVELS, rows[variance]) + rows[variance][0]
+
+
+def summary(rows: Rows) -> dict:
     """Means over the faces, level by level and added up, and the standard error of the whole bound."""
-    rows = measure(prior, faces, LEVELS)
-    top = top_term(faces, prior.schedule.alpha_bar[-1])
-    result = {"eps_mse": rows["eps_mse"].mean(1).tolist(), "top": top.mean().item()}
-    for variance in ("beta-tilde", "beta"):
-        steps = chain(LEVELS, rows[variance])
-        bound = top + steps + rows[variance][0]
+    result = {"eps_mse": rows["eps_mse"].mean(1).tolist(), "top": rows["top"].mean().item()}
+    for variance in VARIANCES:
+        whole = bound(rows, variance)
         result[variance] = {
             "terms": rows[variance].mean(1).tolist(),
-            "steps": steps.mean().item(),
+            "steps": chain(LEVELS, rows[variance]).mean().item(),
             "decoder": rows[variance][0].mean().item(),
-            "bound": bound.mean().item(),
-            "standard_error": (bound.std() / len(bound) ** 0.5).item(),
+            "bound": whole.mean().item(),
+            "standard_error": standard_error(whole),
         }
     return result
+
+
+def standard_error(values: Tensor) -> float:
+    """Of the mean of the values, (n,)."""
+    return (values.std() / len(values) ** 0.5).item()
+
+
+def parts(colour: Prior, mono: Prior, faces: Faces) -> dict[str, Callable[[], Rows]]:
+    """What is measured of the validation faces, each with the prior of its tone."""
+    n = faces.bound_mono
+    return {
+        "colour": lambda: measure(colour, faces.colour, LEVELS),
+        "mono": lambda: measure(mono, faces.mono[:n], LEVELS),
+        "rest": lambda: measure(mono, faces.mono[n:], TABLE, n),
+    }
+
+
+def by_group(rows: dict[str, Rows], london: int) -> dict:
+    """The table's entry for what was measured: error at the levels of TABLE and bound of each group of faces."""
+    at = [LEVELS.index(t) for t in TABLE]
+    some = rows["colour"], rows["mono"]
+    errors = torch.cat([*(part["eps_mse"][at] for part in some), rows["rest"]["eps_mse"]], 1)
+    n = len(rows["colour"]["top"])
+    groups = {"colour": slice(n), "mono": slice(n, None), "london": slice(n - london, n), "all": slice(None)}
+    result = {"eps_mse": {name: rounded(errors[:, group].mean(1).tolist()) for name, group in groups.items()}}
+    for variance in VARIANCES:
+        whole = torch.cat([bound(part, variance) for part in some])
+        result[variance] = {
+            name: dict(zip(("bound", "standard_error"), rounded([whole[g].mean().item(), standard_error(whole[g])])))
+            for name, g in groups.items()
+            if name != "all"  # a third of the monochrome faces would weigh too little in it
+        }
+    return result
+
+
+def rounded(values: list[float]) -> list[float]:
+    """To six digits."""
+    return [float(f"{value:.6g}") for value in values]
+
+
+def merged(before: list[dict], given: list[dict], shipped: dict) -> list[dict]:
+    """The rows of the table from old to new: those given now, those of the table before, the shipped weights."""
+    rows = {row["weights_sha256"]: row for row in given}
+    rows = rows | {row["weights_sha256"]: row for row in before if row["weights_sha256"] not in rows}
+    rows.pop(shipped["weights_sha256"], None)
+    return [*rows.values(), shipped]
+
+
+def against_start(rows: list[dict]) -> dict:
+    """Errors of the last row as shares of those of the row called "start", group by group; empty without such a row."""
+    for row in rows:
+        if row["name"] == "start":
+            old, new = row["eps_mse"], rows[-1]["eps_mse"]
+            at = {level: TABLE.index(level) for level in AGAINST_START}
+            return {
+                group: {str(level): rounded([new[group][i] / old[group][i]])[0] for level, i in at.items()}
+                for group in new
+            }
+    return {}
+
+
+def open_net(path: Path) -> tuple[FaceNet, int | None]:
+    """The network in a file of weights, and how many pictures it had seen where the file says so."""
+    net = load_net(path)
+    with safe_open(path, "pt") as file:
+        seen = file.metadata().get("images_seen")
+    return net, seen and int(seen)
+
+
+def by_tone(net: FaceNet) -> list[Prior]:
+    """The prior of colour faces and that of monochrome ones."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    net = net.to(device)
+    return [Prior(net, Schedule.linear(), label=TONES.index(tone), device=device) for tone in ("colour", "mono")]
+
+
+def kept(stamp: str, name: str, work: Callable[[], Rows]) -> Rows:
+    """What `work` returns, and its "seconds", from `runs/elbo` where an earlier run with these weights has left it."""
+    file = PARTS / f"{stamp[:16]}-{name}.pt"
+    saved = torch.load(file) if file.is_file() else {}
+    if saved.get("levels") != [LEVELS, TABLE]:
+        began = time.monotonic()
+        saved = work() | {"levels": [LEVELS, TABLE]}
+        saved["seconds"] = time.monotonic() - began
+        PARTS.mkdir(parents=True, exist_ok=True)
+        torch.save(saved, file.with_suffix(".new"))
+        file.with_suffix(".new").rename(file)
+        print(f"{stamp[:8]}, {name}: {saved['seconds']:.0f} s", flush=True)
+    return saved
 
 
 def interpolation_error(prior: Prior, faces: Tensor) -> float:
@@ -76,37 +196,71 @@ def webp(face: Tensor) -> float:
     return 8 * len(file.getvalue()) / face.numel()
 
 
-def main() -> None:
-    """Measure on the colour faces of the validation set, and on as many training faces from the same sources."""
-    began = time.monotonic()
-    prior = load_prior(device="cpu")
-    gaussian = prior.net.gaussian()
-    val, train = colour_faces("val"), []
+def select(split: str, tone: str, **wanted: str) -> Tensor:
+    """The faces of a split of faces64 and a tone, (n, 3, 64, 64) in [-1, 1]."""
+    return from_uint8(load_faces64(split=split, tone=tone, **wanted)[0])
+
+
+def validation_faces() -> Faces:
+    """All of them, every third monochrome one before the others."""
+    london, mono = select("val", "colour", source="london"), select("val", "mono")
+    colour, third = torch.cat([select("val", "colour", source="congress"), london]), torch.arange(len(mono)) % 3 == 0
+    return Faces(colour, len(london), torch.cat([mono[third], mono[~third]]), int(third.sum()))
+
+
+def training_faces() -> Tensor:
+    """As many colour faces from each source as the validation set has, spread over the training set."""
+    picked = []
     for source in ("congress", "london"):
-        count, faces = len(colour_faces("val", source=source)), colour_faces("train", source=source)
-        train.append(faces[:: len(faces) // count][:count])
-    train = torch.cat(train)
+        count, faces = len(select("val", "colour", source=source)), select("train", "colour", source=source)
+        picked.append(faces[:: len(faces) // count][:count])
+    return torch.cat(picked)
+
+
+def main(files: list[Path]) -> None:
+    """The table of all weights, and in detail what the shipped ones pay for colour faces, new ones and known ones."""
+    torch.backends.cudnn.allow_tf32 = False  # float32 means it
+    stamp = SHA256["faces64"]
+    nets = [(path.stem, *open_net(path), sha256(path)) for path in files]  # bad files are refused before any work
+    nets.append(("faces64", load_net(), open_net(FOLDER / "faces64.safetensors")[1], stamp))
+    faces, train = validation_faces(), training_faces()
+    rows = []
+    for name, net, seen, sha in nets:
+        done = {part: kept(sha, part, work) for part, work in parts(*by_tone(net), faces).items()}
+        rows.append({"name": name, "weights_sha256": sha, "images_seen": seen} | by_group(done, faces.london))
+    on_train = kept(stamp, "train", lambda: measure(by_tone(net)[0], train, LEVELS))
+    gaussian = load_net().gaussian()
+    by_gaussian = {part: work() for part, work in parts(gaussian, gaussian, faces).items()}
+
+    before = json.loads(FILE.read_text()) if FILE.is_file() else {}
+    validation = before.get("validation", {"levels": None})  # what was measured at other levels is not comparable
+    same = [before.get("levels"), validation["levels"]] == [LEVELS, TABLE]
+    table = merged(validation["weights"] if same else [], rows[:-1], rows[-1])
+    n = {"colour": len(faces.colour), "mono": len(faces.mono), "london": faces.london}
     result = {
-        "weights_sha256": SHA256["faces64"],
+        "weights_sha256": stamp,
         "command": "python -m benchmarks.elbo",
-        "faces": {"val": len(val), "train": len(train)},
+        "faces": {"val": len(faces.colour), "train": len(train)},
         "levels": LEVELS,
-        "prior": summary(prior, val),
-        "gaussian": summary(gaussian, val),
-        "prior_on_train": summary(prior, train),
-        "gaussian_on_train": summary(gaussian, train),
-        "webp": sum(map(webp, val)) / len(val),
-        "interpolation_error": interpolation_error(gaussian, val[::12]),
+        "prior": summary(done["colour"]),
+        "gaussian": summary(by_gaussian["colour"]),
+        "prior_on_train": summary(on_train),
+        "gaussian_on_train": summary(measure(gaussian, train, LEVELS)),
+        "webp": sum(map(webp, faces.colour)) / len(faces.colour),
+        "interpolation_error": interpolation_error(gaussian, faces.colour[::12]),
+        "validation": {
+            "levels": TABLE,
+            "faces": n | {"all": n["colour"] + n["mono"]},
+            "bound_faces": n | {"mono": faces.bound_mono},
+            "gaussian": by_group(by_gaussian, faces.london),
+            "weights": table,
+            "ratio_to_start": against_start(table),
+        },
+        "seconds": round(sum(part["seconds"] for part in [*done.values(), on_train])),
     }
-    result["seconds"] = round(time.monotonic() - began)
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def colour_faces(split: str, **wanted: str) -> Tensor:
-    """The colour faces of a split of faces64, (n, 3, 64, 64) in [-1, 1]."""
-    return from_uint8(load_faces64(split=split, tone="colour", **wanted)[0])
-
-
 if __name__ == "__main__":
-    main()
+    main([Path(name) for name in sys.argv[1:]])

@@ -23,7 +23,12 @@ TASKS = {  # title -> the task of `fuzzydiff restore`
     "noise": "denoise",
     "JPEG 10": "jpeg",
 }
-MASKS = {"hole": masks.box(), "half face": masks.half(), "90 % of pixels missing": masks.random_pixels(0.1)}
+MASKS = {
+    "hole": masks.box(),
+    "half face": masks.half(),
+    "50 % of pixels missing": masks.random_pixels(0.5),  # which `benchmarks.restoration` alone repairs
+    "90 % of pixels missing": masks.random_pixels(0.1),
+}
 OPERATORS = {
     "×4": (AveragePool(4), 0.0),
     "×8": (AveragePool(8), 0.0),
