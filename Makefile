@@ -4,7 +4,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: book html test train bench measure clean
+# A module of benchmarks/ each; the long ones come early, so that no core is left with one of them at the end.
+MEASURE = people samples sweep compare resampling attention grids strength restoration report frequency unified \
+	elbo cover painter nearest
+MEASURES = $(MEASURE:%=measure-%)
+
+.PHONY: book html test train bench measure clean $(MEASURES)
 
 book: html  ## build the book and read it in a browser
 	$(BIN)/python book/_ext/serve.py _build/html
@@ -22,24 +27,16 @@ train: $(READY)  ## train the prior
 	$(BIN)/fuzzydiff train
 
 bench: $(READY)  ## measure speed, beside public libraries where they are installed
+	$(BIN)/python -m benchmarks.network
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.peers
 
-measure: $(READY)  ## everything that depends on the weights
-	$(BIN)/python -m benchmarks.people
-	$(BIN)/python -m benchmarks.cover
-	$(BIN)/python -m benchmarks.elbo
-	$(BIN)/python -m benchmarks.grids
-	$(BIN)/python -m benchmarks.nearest
-	$(BIN)/python -m benchmarks.report
-	$(BIN)/python -m benchmarks.resampling
-	$(BIN)/python -m benchmarks.sweep
-	$(BIN)/python -m benchmarks.compare
-	$(BIN)/python -m benchmarks.strength
-	$(BIN)/python -m benchmarks.painter
-	$(BIN)/python -m benchmarks.attention
-	$(BIN)/python -m benchmarks.frequency
-	$(BIN)/python -m benchmarks.unified
+measure: $(MEASURES)  ## everything that depends on the weights, one thread each: with -jN on N cores
+
+$(MEASURES): measure-%: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$*
+
+measure-cover measure-grids measure-painter: measure-people  # they restore those people
 
 clean:  ## what was built; the environment and trained weights stay
 	rm -rf _build .pytest_cache .ruff_cache

@@ -2,8 +2,8 @@
 
 The report, of two students at IIT Bombay, restores faces blindly, with a known mask, and to twice the size. Its
 `range_t` counts steps from the bottom of the walk, and its code conditions the steps whose number is above it. About
-46 000 network calls on single faces. Each part is kept in `runs/report` when it is done, so that an interrupted run
-goes on where it stopped.
+46 000 network calls on single faces, in bfloat16. Each part is kept in `runs/report` when it is done, so that an
+interrupted run goes on where it stopped.
 """
 
 import json
@@ -89,7 +89,7 @@ def kept(name: str, sampler: Iterator[Step]) -> Tensor:
 
 def main() -> None:
     """All tests: the blind ones on four faces, the first of them and all others on twenty."""
-    prior, faces = load_prior(), london(20)
+    prior, faces = load_prior(dtype=torch.bfloat16), london(20)
     small, large = (masks.box(64, side) for side in HOLES.values())
     black = masks.apply(faces, small, -1.0)
     rows, true, given = {"true": faces, "black": black}, faces[SHOWN], black[SHOWN]

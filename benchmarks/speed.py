@@ -1,4 +1,4 @@
-"""How fast the network is here, and what the samplers add to it: `make bench`.
+"""What the samplers add to the network's time, and what batches save: `make bench`.
 
 Ratios are taken in one run, sampler and bare network in turn, so that a busy machine slows both alike.
 """
@@ -69,15 +69,6 @@ def bare_loop(prior, x: Tensor, calls: int, gradient: bool = False) -> None:
                 torch.autograd.grad(out.sum(), x)
 
 
-def network(device: str, dtype: torch.dtype, batch: int) -> dict:
-    """Milliseconds a call and pictures a second of the bare network, the median of five runs."""
-    prior, x = load_prior(device=device, dtype=dtype), torch.zeros(batch, 3, 64, 64, device=device)
-    calls = 64 // batch
-    bare_loop(prior, x, 1)
-    took = statistics.median(seconds(lambda: bare_loop(prior, x, calls), device) for _ in range(5)) / calls
-    return {"what": f"network {str(dtype)[6:]}", "batch": batch, "ms": 1e3 * took, "images_per_s": batch / took}
-
-
 def overhead(name: str, make: Callable, device: str, batch: int, gradient: bool, steps: int, rounds: int) -> dict:
     """Sampler time over bare network time for the same number of calls, the median of `rounds` pairs.
 
@@ -122,8 +113,6 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"{device}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}")
     for dtype in (torch.float32, torch.bfloat16):
-        for batch in (1, 8, 64):
-            show(network(device, dtype, batch))
         show(batching(device, dtype))
     for batch, steps, rounds in ((1, 10, 7), (16, 4, 3)):
         for samplers_of_a_kind, gradient in ((PLAIN, False), (GRADIENT, True)):
