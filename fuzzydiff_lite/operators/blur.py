@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .linear import Operator, on
 
-LOST = 0.01  # what a blur damps below this share of the picture counts as lost: no file holds it
+LOST = 0.01  # what a blur damps below this share of the picture counts as lost: the rounding of a file drowns it
 
 
 class Blur(Operator):
