@@ -37,7 +37,7 @@ from fuzzydiff_lite.weights import SHA256
 ROOT = Path(__file__).parents[1]
 FILE, PICTURES = ROOT / "book" / "data" / "attention.json", ROOT / "book" / "images" / "correct.webp"
 OWN = {"depths": DEPTHS, "steps": 1, "draws": 4, "blur": 1.0, "shared": False}
-ONE, SHARED = OWN | {"draws": 1}, OWN | {"shared": True}
+ONE, SHARED, CALL = OWN | {"draws": 1}, OWN | {"shared": True}, PAPER | {"steps": 1}
 BATCH, KINDS = 64, list(damage.KINDS)
 OTHERS = ["coffee", "chelsea", "hubble_deep_field", "retina", "grass", "brick", "camera", "moon"]
 FACE = (..., slice(16, 58), slice(14, 50))  # of an aligned picture, without most of the background
@@ -147,6 +147,7 @@ def main() -> None:
         ("colour", 256, OWN),
         ("mono", 256, OWN),
         ("paper", 128, PAPER),
+        ("call", 128, CALL),
         ("one", 256, ONE),
         ("shared", 256, SHARED),
     ]:
@@ -182,12 +183,14 @@ def main() -> None:
     y, truth, own = (torch.cat([a[:, ::3], b[:, ::3]], 1) for a, b in zip(hurt["london"], hurt["congress"]))
     made = {
         "paper": taken("both-paper", prior, y.flatten(0, 1), PAPER),
+        "call": taken("both-call", prior, y.flatten(0, 1), CALL),
         "one": taken("both-one", prior, y.flatten(0, 1), ONE),
         "own": own.flatten(0, 1),
         "shared": taken("both-shared", prior, y.flatten(0, 1), SHARED),
     }
     rows = [  # what is said of it, the residuals, the depths, blur
         ("paper", "paper", PAPER["depths"], None),
+        ("paper, one call a depth", "call", PAPER["depths"], None),
         ("paper, lightness and colour", "paper", PAPER["depths"], 1.0),
         ("guess, one draw, channels", "one", DEPTHS, None),
         ("guess, channels", "own", DEPTHS, None),
@@ -200,7 +203,7 @@ def main() -> None:
     ]
     methods = []
     for name, source, depths, blur in rows:
-        settings = {"paper": PAPER, "one": ONE, "shared": SHARED, "own": OWN}[source]
+        settings = {"paper": PAPER, "call": CALL, "one": ONE, "shared": SHARED, "own": OWN}[source]
         chosen = [settings["depths"].index(depth) for depth in depths]
         r = usual["colour" if source == "own" else source][:, chosen]
         s = summary(r, r, prior, settings | {"depths": depths, "blur": blur})
