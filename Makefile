@@ -6,7 +6,7 @@ READY = $(VENV)/.ready
 
 # A module of benchmarks/ each; the long ones come early, so that no core is left with one of them at the end.
 MEASURE = people samples sweep compare resampling attention grids strength restoration report frequency unified \
-	elbo cover painter nearest
+	elbo cover painter
 MEASURES = $(MEASURE:%=measure-%)
 
 .PHONY: book html test train bench measure clean $(MEASURES)
@@ -32,6 +32,7 @@ bench: $(READY)  ## measure speed, beside public libraries where they are instal
 	$(BIN)/python -m benchmarks.peers
 
 measure: $(MEASURES)  ## everything that depends on the weights, one thread each: with -jN on N cores
+	$(BIN)/python -m benchmarks.card
 
 $(MEASURES): measure-%: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$*

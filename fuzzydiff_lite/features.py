@@ -30,7 +30,7 @@ def frechet(a: Tensor, b: Tensor) -> float:
     Zero where both have one mean and one covariance. Too large for few rows: compare at equal numbers.
 
     Raises ValueError for features that are not two matrices of one width, with at least 2 rows each, all finite.
-    Source: Dowson & Landau 1982; for pictures, Heusel et al. 2017.
+    Eq. (frechet), book/04_network. Source: Dowson & Landau 1982; for pictures, Heusel et al. 2017.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2 or not a.shape[1]:
         raise ValueError(

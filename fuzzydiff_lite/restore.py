@@ -45,7 +45,7 @@ PRESETS: dict[str, dict[str, dict]] = {
         "ddnm": {"churn": 1.0},
         "ddrm": {"churn": 1.0},
         "diffpir": {"spacing": "uniform"},
-        "mcg": {"scale": 10.0},
+        "mcg": {"scale": 3.0},
         "dps": {"scale": 10.0},
     },
     "x2": ENLARGING,
@@ -54,18 +54,18 @@ PRESETS: dict[str, dict[str, dict]] = {
     "colour": {
         "ddnm": {"churn": 1.0, "repeats": 3},
         "ddrm": {"churn": 1.0},
-        "mcg": {"scale": 3.0},
+        "mcg": {"scale": 1.0},
         "dps": {"scale": 3.0},
         "pigdm": {"eta": 0.0},
     },
-    "deblur": {"dps": {"scale": 10.0}, "sdedit": {"start": 100}},
+    "deblur": {"diffpir": {"spacing": "uniform"}, "dps": {"scale": 10.0}, "sdedit": {"start": 100}},
     "denoise": {
         "ddnm": {"churn": 0.3},
         "ddrm": {"churn": 0.3},
         "dps": {"scale": 10.0},
         "sdedit": {"start": 100},
     },
-    "jpeg": {"ddnm": {"churn": 1.0}, "sdedit": {"start": 100}},
+    "jpeg": {"ddrm_jpeg": {"trust": 0.7}, "ddnm": {"churn": 1.0, "repeats": 3}, "sdedit": {"start": 100}},
 }
 
 

@@ -14,7 +14,7 @@ from .prior import Prior
 from .schedule import Schedule
 from .unet import TONES, FaceNet
 
-SHA256 = {"faces64": "62e2f60ded67351c40655778292e6eea9ea98324c1b99601459cc7111a355ea3"}
+SHA256 = {"faces64": "96e1ce1c8a4877402b99eecef3a102d592e7e752d4620f606e0f37696332b478"}
 
 
 def load_prior(name: str | Path = "faces64", tone: str = "colour", device=None, dtype=torch.float32) -> Prior:

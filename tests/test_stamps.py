@@ -14,7 +14,8 @@ BOOK = Path(__file__).parents[1] / "book"
 TABLES = [*sorted((BOOK / "data").glob("*.json")), FOLDER / "painter.json"]
 PICTURES = [
     FOLDER / "people.webp",
-    *(BOOK / "images" / f"{name}.webp" for name in ("compare", "correct", "cover", "report")),
+    *sorted((BOOK / "images").glob("samples-*.webp")),
+    *(BOOK / "images" / f"{name}.webp" for name in ("compare", "copies", "correct", "cover", "report", "restoration")),
 ]
 
 
@@ -40,8 +41,9 @@ def test_there_is_something_to_stamp():
         "elbo.json",
         "frequency.json",
         "fuzzy.json",
-        "nearest.json",
         "report.json",
+        "restoration.json",
+        "samples.json",
         "strength.json",
         "sweep.json",
         "training.json",
