@@ -1,9 +1,11 @@
-"""Fit the statistics of projection attention and judge what it finds: `book/data/attention.json` and a picture.
+"""Fit the statistics of projection attention and judge what it finds:
+`book/data/attention.json` and a picture.
 
-Writes `fuzzydiff_lite/assets/attention-*.safetensors` from training faces, then finds and mends seven kinds of damage
-on London test faces and Congress validation faces, and looks at what happens to faces that are not damaged. Needs
-faces64. About 80 000 network calls on single faces. Each part is kept in `runs/attention` when it is done, so that an
-interrupted run goes on where it stopped.
+Writes `fuzzydiff_lite/assets/attention-*.safetensors` from training faces, then finds and mends
+seven kinds of damage on London test faces and Congress validation faces, and looks at what
+happens to faces that are not damaged. Needs faces64. About 80 000 network calls on single
+faces. Each part is kept in `runs/attention` when it is done, so that an interrupted run goes on
+where it stopped.
 """
 
 import json
@@ -35,12 +37,25 @@ from fuzzydiff_lite.samplers import fuzzy, sdedit
 from fuzzydiff_lite.weights import SHA256
 
 ROOT = Path(__file__).parents[1]
-FILE, PICTURES = ROOT / "book" / "data" / "attention.json", ROOT / "book" / "images" / "correct.webp"
+FILE, PICTURES = (
+    ROOT / "book" / "data" / "attention.json",
+    ROOT / "book" / "images" / "correct.webp",
+)
 OWN = {"depths": DEPTHS, "steps": 1, "draws": 4, "blur": 1.0, "shared": False}
 ONE, SHARED, CALL = OWN | {"draws": 1}, OWN | {"shared": True}, PAPER | {"steps": 1}
 BATCH, KINDS = 64, list(damage.KINDS)
-OTHERS = ["coffee", "chelsea", "hubble_deep_field", "retina", "grass", "brick", "camera", "moon"]
-FACE = (..., slice(16, 58), slice(14, 50))  # of an aligned picture, without most of the background
+OTHERS = [
+    "coffee",
+    "chelsea",
+    "hubble_deep_field",
+    "retina",
+    "grass",
+    "brick",
+    "camera",
+    "moon",
+]
+# of an aligned picture, without most of the background
+FACE = (..., slice(16, 58), slice(14, 50))
 CHEEKS = (slice(38, 43), [20, 21, 22, 23, 24, 39, 40, 41, 42, 43])
 
 # What people who look at the pictures see, by the number of the face in its part of faces64.
@@ -55,19 +70,26 @@ LONDON = {"beard or moustache": [1, 7, 12, 13, 26, 32, 37, 38]}  # test
 def faces(count: int | None = None, **wanted: str) -> Tensor:
     """`count` faces of a part of faces64, spread over it evenly; all of them unless told."""
     pictures = from_uint8(load_faces64(**wanted)[0])
-    return pictures if count is None else pictures[torch.linspace(0, len(pictures) - 1, count).round().long()]
+    return (
+        pictures
+        if count is None
+        else pictures[torch.linspace(0, len(pictures) - 1, count).round().long()]
+    )
 
 
 def good(tone: str, count: int) -> Tensor:
-    """The faces that the statistics are made of: the training faces of the London set, where in colour, and Congress.
+    """The faces that the statistics are made of: the training faces of the London set, where in
+    colour, and Congress.
 
-    The prior has seen them, but learned next to nothing by heart: `seen` in the result compares them with faces that
-    it has not seen. So all validation and test faces are left to judge by.
+    The prior has seen them, but learned next to nothing by heart: `seen` in the result compares
+    them with faces that it has not seen. So all validation and test faces are left to judge by.
     """
     if tone == "mono":
         return faces(count, source="congress", split="train", tone="mono")
     london = faces(80 * count // 256, source="london", split="train")
-    return torch.cat([london, faces(count - len(london), source="congress", split="train", tone="colour")])
+    return torch.cat(
+        [london, faces(count - len(london), source="congress", split="train", tone="colour")]
+    )
 
 
 def kept(name: str, make: Callable[[], Tensor]) -> Tensor:
@@ -85,7 +107,12 @@ def taken(name: str, prior: Prior, x: Tensor, settings: dict, seed: int = 0) -> 
     """The residuals of pictures, in batches that are kept one by one."""
     chosen = {key: value for key, value in settings.items() if key != "blur"}
     parts = [
-        kept(f"{name}-{i}", lambda i=i: residuals(prior, x[i : i + BATCH], **chosen, noise=Noise(seed, i)).half())
+        kept(
+            f"{name}-{i}",
+            lambda i=i: residuals(
+                prior, x[i : i + BATCH], **chosen, noise=Noise(seed, i)
+            ).half(),
+        )
         for i in range(0, len(x), BATCH)
     ]
     return torch.cat(parts).float()
@@ -96,12 +123,20 @@ def summary(r: Tensor, x: Tensor, prior: Prior, settings: dict) -> Statistics:
     e = squared(r, settings["blur"]).double()
     mean, deviation = e.mean(0).float(), e.std(0, correction=0).float()
     return Statistics(
-        mean, deviation, x.mean(0), **settings, tone=tone_of(prior), weights=prior.weights, pictures=len(r)
+        mean,
+        deviation,
+        x.mean(0),
+        **settings,
+        tone=tone_of(prior),
+        weights=prior.weights,
+        pictures=len(r),
     )
 
 
 def pooled(r: Tensor, s: Statistics) -> Tensor:
-    """One attention a pixel, from residuals: the highest, or of the paper's three colours the mean, which does better."""
+    """One attention a pixel, from residuals: the highest, or of the paper's three colours the
+    mean, which does better.
+    """
     A = attention(s.scores(squared(r, s.blur)))
     return A.mean(1, keepdim=True) if s.blur is None else A.amax(1, keepdim=True)
 
@@ -120,13 +155,19 @@ def judged(A: Tensor, truth: Tensor) -> dict[str, dict[str, float]]:
 
 
 def damaged(x: Tensor) -> tuple[Tensor, Tensor]:
-    """All kinds of damage to faces (n, 3, H, W): pictures (7, n, 3, H, W) and truth (7, n, 1, H, W)."""
+    """All kinds of damage to faces (n, 3, H, W): pictures (7, n, 3, H, W) and truth
+    (7, n, 1, H, W).
+    """
     y, truth = zip(*(damage.named(kind, x, Noise(2)) for kind in KINDS))
     return torch.stack(y), torch.stack(truth)
 
 
-def clean_rows(A: Tensor, change: Tensor, groups: dict[str, list[int]]) -> dict[str, dict[str, float]]:
-    """What happens to groups of faces that are not damaged: attention and false alarms, in the face, and the change."""
+def clean_rows(
+    A: Tensor, change: Tensor, groups: dict[str, list[int]]
+) -> dict[str, dict[str, float]]:
+    """What happens to groups of faces that are not damaged: attention and false alarms, in the
+    face, and the change.
+    """
     return {
         name: {
             "faces": len(rows),
@@ -139,9 +180,13 @@ def clean_rows(A: Tensor, change: Tensor, groups: dict[str, list[int]]) -> dict[
 
 
 def main() -> None:
-    prior, mono = load_prior(dtype=torch.bfloat16), load_prior(tone="mono", dtype=torch.bfloat16)
+    prior, mono = (
+        load_prior(dtype=torch.bfloat16),
+        load_prior(tone="mono", dtype=torch.bfloat16),
+    )
 
-    # The statistics, from training faces. Seed 1: no face is judged with noise that a good one had.
+    # The statistics, from training faces. Seed 1: no face is judged with noise that a good one
+    # had.
     statistics, usual = {}, {}
     for name, count, settings in [
         ("colour", 256, OWN),
@@ -158,18 +203,31 @@ def main() -> None:
         if name in ("colour", "mono", "paper"):
             statistics[name].save(FOLDER / f"attention-{name}.safetensors")
 
-    # Faces that the prior has not seen, and how much more they are changed than those that it has.
+    # Faces that the prior has not seen, and how much more they are changed than those that it
+    # has.
     sets = {
         "london": faces(source="london", split="test"),
         "congress": faces(source="congress", split="val", tone="colour"),
         "mono": faces(24, source="congress", split="val", tone="mono"),
     }
-    clean = {name: taken(f"clean-{name}", mono if name == "mono" else prior, x, OWN) for name, x in sets.items()}
-    parts = {"london": usual["colour"][:80], "congress": usual["colour"][80:], "mono": usual["mono"]}
-    seen = {name: (clean[name].square().mean() / parts[name].square().mean()).item() for name in sets}
+    clean = {
+        name: taken(f"clean-{name}", mono if name == "mono" else prior, x, OWN)
+        for name, x in sets.items()
+    }
+    parts = {
+        "london": usual["colour"][:80],
+        "congress": usual["colour"][80:],
+        "mono": usual["mono"],
+    }
+    seen = {
+        name: (clean[name].square().mean() / parts[name].square().mean()).item()
+        for name in sets
+    }
 
     # Damage and where it is found.
-    some = {name: x[torch.linspace(0, len(x) - 1, 24).round().long()] for name, x in sets.items()}
+    some = {
+        name: x[torch.linspace(0, len(x) - 1, 24).round().long()] for name, x in sets.items()
+    }
     found, share, hurt = {}, {}, {}
     for name, x in some.items():
         y, truth = damaged(x)
@@ -180,7 +238,9 @@ def main() -> None:
         share[name] = {kind: t.mean().item() for kind, t in zip(KINDS, truth)}
 
     # From the paper's way to ours, and depth by depth, on a third of the faces in colour.
-    y, truth, own = (torch.cat([a[:, ::3], b[:, ::3]], 1) for a, b in zip(hurt["london"], hurt["congress"]))
+    y, truth, own = (
+        torch.cat([a[:, ::3], b[:, ::3]], 1) for a, b in zip(hurt["london"], hurt["congress"])
+    )
     made = {
         "paper": taken("both-paper", prior, y.flatten(0, 1), PAPER),
         "call": taken("both-call", prior, y.flatten(0, 1), CALL),
@@ -203,25 +263,41 @@ def main() -> None:
     ]
     methods = []
     for name, source, depths, blur in rows:
-        settings = {"paper": PAPER, "call": CALL, "one": ONE, "shared": SHARED, "own": OWN}[source]
+        settings = {"paper": PAPER, "call": CALL, "one": ONE, "shared": SHARED, "own": OWN}[
+            source
+        ]
         chosen = [settings["depths"].index(depth) for depth in depths]
         r = usual["colour" if source == "own" else source][:, chosen]
         s = summary(r, r, prior, settings | {"depths": depths, "blur": blur})
         A = pooled(made[source][:, chosen], s).unflatten(0, truth.shape[:2])
-        calls = sum(level < depth for depth in depths for level in prior.schedule.levels(settings["steps"]))
-        methods.append({"name": name, "calls": calls * settings["draws"], "kinds": judged(A, truth)})
+        calls = sum(
+            level < depth
+            for depth in depths
+            for level in prior.schedule.levels(settings["steps"])
+        )
+        methods.append(
+            {"name": name, "calls": calls * settings["draws"], "kinds": judged(A, truth)}
+        )
 
-    # What is made of it, on a quarter of all: with the map that is found, with the true one, and with none.
+    # What is made of it, on a quarter of all: with the map that is found, with the true one,
+    # and with none.
     x = torch.cat([some[name][::4] for name in ("london", "congress")])
-    y, truth = (torch.cat([hurt[name][k][:, ::4] for name in ("london", "congress")], 1) for k in (0, 1))
+    y, truth = (
+        torch.cat([hurt[name][k][:, ::4] for name in ("london", "congress")], 1) for k in (0, 1)
+    )
     given, m = y.flatten(0, 1), 1 - truth.flatten(0, 1)
     s, n = statistics["colour"], len(given)
 
-    def way(name: str, mend: Callable[[Tensor, Tensor, Noise], Tensor], m: Tensor = m) -> Tensor:
+    def way(
+        name: str, mend: Callable[[Tensor, Tensor, Noise], Tensor], m: Tensor = m
+    ) -> Tensor:
         """All pictures mended in one way with the maps m, kept batch by batch."""
         return torch.cat(
             [
-                kept(f"{name}-{i}", lambda i=i: mend(given[i : i + 28], m[i : i + 28], Noise(0, i)).half())
+                kept(
+                    f"{name}-{i}",
+                    lambda i=i: mend(given[i : i + 28], m[i : i + 28], Noise(0, i)).half(),
+                )
                 for i in range(0, n, 28)
             ]
         ).float()
@@ -230,16 +306,27 @@ def main() -> None:
     ways = {
         "given": given,
         "found": both[:, :3],
-        "found, per fusion": way("fusion", lambda y, m, noise: run(fuzzy(prior, y, m, 25, 3, noise)), both[:, 3:4]),
+        "found, per fusion": way(
+            "fusion", lambda y, m, noise: run(fuzzy(prior, y, m, 25, 3, noise)), both[:, 3:4]
+        ),
         "true": way("true", lambda y, m, noise: run(fuzzy(prior, y, m, 25, 3, noise))),
-        "sdedit": way("sdedit", lambda y, m, noise: run(sdedit(prior, y, steps=50, noise=noise))),
+        "sdedit": way(
+            "sdedit", lambda y, m, noise: run(sdedit(prior, y, steps=50, noise=noise))
+        ),
     }
     true = x.repeat(len(KINDS), 1, 1, 1)
     restored = {
         name: {
             kind: {
-                "damaged": psnr(z[rows], true[rows], 1 - m[rows]).mean().item(),  # in dB, where the damage was
-                "changed": (m * (z - true))[rows].square().sum().div(3 * m[rows].sum()).sqrt().item(),  # elsewhere
+                # in dB, where the damage was
+                "damaged": psnr(z[rows], true[rows], 1 - m[rows]).mean().item(),
+                # elsewhere
+                "changed": (m * (z - true))[rows]
+                .square()
+                .sum()
+                .div(3 * m[rows].sum())
+                .sqrt()
+                .item(),
                 "psnr": psnr(z[rows], true[rows]).mean().item(),
                 "ssim": ssim(z[rows], true[rows]).mean().item(),
             }
@@ -247,7 +334,8 @@ def main() -> None:
         }
         for name, z in ways.items()
     }
-    twelve = [(i % len(KINDS)) * len(x) + i for i in range(len(x))]  # every face once, the kinds by turns
+    # every face once, the kinds by turns
+    twelve = [(i % len(KINDS)) * len(x) + i for i in range(len(x))]
     tiles = [given, both[:, 3:4].expand(-1, 3, -1, -1) * 2 - 1, ways["found"], true]
     sheet(torch.cat([z[twelve] for z in tiles]), columns=len(x)).save(
         PICTURES, quality=95, method=6, xmp=SHA256["faces64"].encode()
@@ -273,7 +361,12 @@ def main() -> None:
         x, A = sets[name], pooled(clean[name], s)
         mended = torch.cat(
             [
-                kept(f"kept-{name}-{i}", lambda i=i, x=x: correct(prior, x[i : i + 25], s, noise=Noise(0, i))[0].half())
+                kept(
+                    f"kept-{name}-{i}",
+                    lambda i=i, x=x: correct(prior, x[i : i + 25], s, noise=Noise(0, i))[
+                        0
+                    ].half(),
+                )
                 for i in range(0, len(x), 25)
             ]
         ).float()
@@ -287,7 +380,10 @@ def main() -> None:
 
     # What is no face: neither attention nor likeness has seen any of it.
     x = torch.cat([sets["london"], sets["congress"]])
-    strange = [to_tensor(crop_square(Image.fromarray(getattr(skimage.data, name)()).convert("RGB"))) for name in OTHERS]
+    strange = [
+        to_tensor(crop_square(Image.fromarray(getattr(skimage.data, name)()).convert("RGB")))
+        for name in OTHERS
+    ]
     strange = {
         "pictures": torch.cat(strange),
         "upside down": x[::4].flip(2),
@@ -295,7 +391,10 @@ def main() -> None:
         "shifted by a third": x[::4].roll(21, 3),
         "noise": Noise(3)((4, 3, 64, 64)).clamp(-1, 1),
     }
-    strange |= {"faces": x, "damaged": torch.cat([hurt[name][0].flatten(0, 1) for name in ("london", "congress")])}
+    strange |= {
+        "faces": x,
+        "damaged": torch.cat([hurt[name][0].flatten(0, 1) for name in ("london", "congress")]),
+    }
     means = {
         "faces": torch.cat([clean["london"], clean["congress"]]),
         "damaged": torch.cat([hurt[name][2].flatten(0, 1) for name in ("london", "congress")]),
@@ -307,17 +406,30 @@ def main() -> None:
     }
     means = {name: pooled(r, s).mean((1, 2, 3)) for name, r in means.items()}
     others = {
-        name: {"likeness": likeness(z, s).sort().values.tolist(), "attention": means[name].sort().values.tolist()}
+        name: {
+            "likeness": likeness(z, s).sort().values.tolist(),
+            "attention": means[name].sort().values.tolist(),
+        }
         for name, z in strange.items()
     }
     face = [name in ("faces", "damaged") for name in strange]
-    labels = torch.cat([torch.full((len(z),), float(not f)) for f, z in zip(face, strange.values())])
+    labels = torch.cat(
+        [torch.full((len(z),), float(not f)) for f, z in zip(face, strange.values())]
+    )
     told = {
         "likeness": auroc(-torch.cat([likeness(z, s) for z in strange.values()]), labels),
         "attention": auroc(torch.cat([means[name] for name in strange]), labels),
-        "faces_refused": sum(v < LEAST_LIKENESS for n, f in zip(strange, face) if f for v in others[n]["likeness"]),
+        "faces_refused": sum(
+            v < LEAST_LIKENESS
+            for n, f in zip(strange, face)
+            if f
+            for v in others[n]["likeness"]
+        ),
         "others_passed": sum(
-            v >= LEAST_LIKENESS for n, f in zip(strange, face) if not f for v in others[n]["likeness"]
+            v >= LEAST_LIKENESS
+            for n, f in zip(strange, face)
+            if not f
+            for v in others[n]["likeness"]
         ),
     }
 

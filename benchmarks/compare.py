@@ -1,8 +1,10 @@
-"""Every method on every kind of damage: `book/data/compare.json` and `book/images/compare.webp`.
+"""Every method on every kind of damage: `book/data/compare.json` and
+`book/images/compare.webp`.
 
-The 20 London test faces that ship with the package, 50 steps, all other settings those of `restore.py`, seed 0.
-`python -m benchmarks.compare [TASK ...]` measures anew what was measured with other weights or settings, or the tasks
-that are named; each is kept when it is done, so that an interrupted run goes on where it stopped.
+The 20 London test faces that ship with the package, 50 steps, all other settings those of
+`restore.py`, seed 0. `python -m benchmarks.compare [TASK ...]` measures anew what was measured
+with other weights or settings, or the tasks that are named; each is kept when it is done, so
+that an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -26,11 +28,25 @@ FILE, PICTURE = BOOK / "data" / "compare.json", BOOK / "images" / "compare.webp"
 CACHE = Path(__file__).parents[1] / "runs" / "compare"
 STEPS, SHOWN = 50, [0, 5, 10, 15]  # the faces of the picture rows
 # Without fuzzy: with a mask of zeros and ones it is repaint, bit by bit.
-METHODS = ["sdedit", "replacement", "repaint", "ilvr", "ddrm", "ddrm_jpeg", "ddnm", "diffpir", "mcg", "dps", "pigdm"]
+METHODS = [
+    "sdedit",
+    "replacement",
+    "repaint",
+    "ilvr",
+    "ddrm",
+    "ddrm_jpeg",
+    "ddnm",
+    "diffpir",
+    "mcg",
+    "dps",
+    "pigdm",
+]
 
 
 def scores(x: Tensor, truth: Tensor, given: restore.Given) -> dict:
-    """PSNR (mean, and of each face) and SSIM over all pixels, PSNR over the missing ones, and the misfit |A x - y| (rms)."""
+    """PSNR (mean, and of each face) and SSIM over all pixels, PSNR over the missing ones, and
+    the misfit |A x - y| (rms).
+    """
     each = metrics.psnr(x, truth)
     row = {"psnr": each.mean().item(), "ssim": metrics.ssim(x, truth).mean().item()}
     if given.m is not None:
@@ -44,7 +60,10 @@ def restored(prior: Prior, title: str, method: str, faces: Tensor) -> tuple[Tens
     given, values = damage(title, faces), restore.settings(TASKS[title], method, steps=STEPS)
     began = time.perf_counter()
     x = run(restore.restorer(prior, given, method, Noise(0), **values)).cpu()
-    row = {"calls": restore.calls(prior.schedule, **values), "seconds": (time.perf_counter() - began) / len(faces)}
+    row = {
+        "calls": restore.calls(prior.schedule, **values),
+        "seconds": (time.perf_counter() - began) / len(faces),
+    }
     return x, scores(x, faces, given) | row | {"settings": values}
 
 
@@ -56,23 +75,40 @@ def compare(prior: Prior, title: str, faces: Tensor) -> dict:
     pictures = {"truth": faces, "damaged": given.picture, name: x}
     for method in filter(restore.TASKS[TASKS[title]].__contains__, METHODS):
         pictures[method], rows[method] = restored(prior, title, method, faces)
-        print(f"{title}, {method}: {rows[method]['psnr']:.2f} dB, {rows[method]['seconds']:.2f} s a face", flush=True)
+        print(
+            f"{title}, {method}: {rows[method]['psnr']:.2f} dB, "
+            f"{rows[method]['seconds']:.2f} s a face",
+            flush=True,
+        )
     return {"rows": rows, "pictures": {name: x[SHOWN] for name, x in pictures.items()}}
 
 
 def write(done: dict[str, dict], stamp: str) -> None:
-    """The table as JSON, and one sheet with a row of pictures for each task and method, in the order of the table."""
+    """The table as JSON, and one sheet with a row of pictures for each task and method, in the
+    order of the table.
+    """
     shown = torch.cat([x for task in done.values() for x in task["pictures"].values()])
     sheet(shown, columns=len(SHOWN)).save(PICTURE, quality=90, method=6, xmp=stamp.encode())
-    rounded = {title: {name: _rounded(row) for name, row in task["rows"].items()} for title, task in done.items()}
+    rounded = {
+        title: {name: _rounded(row) for name, row in task["rows"].items()}
+        for title, task in done.items()
+    }
     order = {title: list(task["pictures"]) for title, task in done.items()}
-    facts = {"weights_sha256": stamp, "command": "python -m benchmarks.compare", "faces": 20, "shown": SHOWN}
+    facts = {
+        "weights_sha256": stamp,
+        "command": "python -m benchmarks.compare",
+        "faces": 20,
+        "shown": SHOWN,
+    }
     facts |= {"rows": rounded, "pictures": order}
     FILE.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _rounded(row: dict) -> dict:
-    return {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in row.items()}
+    return {
+        key: float(f"{value:.4g}") if isinstance(value, float) else value
+        for key, value in row.items()
+    }
 
 
 def main(titles: list[str]) -> None:
@@ -85,7 +121,10 @@ def main(titles: list[str]) -> None:
         kept = torch.load(part) if part.is_file() else {}
         state = [
             stamp,
-            {method: restore.settings(TASKS[title], method, steps=STEPS) for method in restore.TASKS[TASKS[title]]},
+            {
+                method: restore.settings(TASKS[title], method, steps=STEPS)
+                for method in restore.TASKS[TASKS[title]]
+            },
         ]
         if kept.get("state") != state or title in titles:
             kept = compare(prior, title, faces) | {"state": state}

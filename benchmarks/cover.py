@@ -1,4 +1,6 @@
-"""Draw the first picture of the book: damaged faces and four guesses at each, `book/images/cover.webp`."""
+"""Draw the first picture of the book: damaged faces and four guesses at each,
+`book/images/cover.webp`.
+"""
 
 from pathlib import Path
 
@@ -16,9 +18,15 @@ MAN, WOMAN = 36, 58  # their numbers among `people()`, chosen for their clear fa
 
 
 def main() -> None:
-    """One row a face: what is given, then guesses that differ by their noise alone, the first ones of seed 0."""
+    """One row a face: what is given, then guesses that differ by their noise alone, the first
+    ones of seed 0.
+    """
     prior, rows = load_prior(), []
-    for true, mask in [(people()[MAN, None], "half"), (people()[WOMAN, None], "stripes"), (astronaut(), "box")]:
+    for true, mask in [
+        (people()[MAN, None], "half"),
+        (people()[WOMAN, None], "stripes"),
+        (astronaut(), "box"),
+    ]:
         keep = masks.named(mask)
         given = masks.apply(true, keep)
         batch = given.expand(GUESSES, -1, -1, -1).to(prior.device)

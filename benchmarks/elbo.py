@@ -1,14 +1,16 @@
 """What the prior pays for faces it has never seen, level by level: `book/data/elbo.json`.
 
-`python -m benchmarks.elbo [FILE ...]` measures the shipped weights and older ones with the same noise, the oldest file
-first. Weights that were measured before keep their row of the table, so that their files are not needed again.
+`python -m benchmarks.elbo [FILE ...]` measures the shipped weights and older ones with the same
+noise, the oldest file first. Weights that were measured before keep their row of the table, so
+that their files are not needed again.
 
-Needs the faces64 folder. The bound is taken of all colour faces and of every third monochrome one, at 41 levels; the
-terms between are interpolated: log L_{t-1} as a polyline over log t. What that costs is measured with the Gaussian
-alone, whose terms are computed at every level too. The error in the noise is taken of all faces, at 13 of the levels.
-In float32: the bound is most sensitive where the errors are smallest. About 11 300 network calls on one picture for
-each file, 4 000 more for the shipped one. Each set of faces is kept in `runs/elbo` when it is done, so that an
-interrupted run goes on where it stopped.
+Needs the faces64 folder. The bound is taken of all colour faces and of every third monochrome
+one, at 41 levels; the terms between are interpolated: log L_{t-1} as a polyline over log t.
+What that costs is measured with the Gaussian alone, whose terms are computed at every level
+too. The error in the noise is taken of all faces, at 13 of the levels. In float32: the bound is
+most sensitive where the errors are smallest. About 11 300 network calls on one picture for each
+file, 4 000 more for the shipped one. Each set of faces is kept in `runs/elbo` when it is done,
+so that an interrupted run goes on where it stopped.
 """
 
 import io
@@ -38,12 +40,14 @@ LEVELS = sorted({round(10 ** (3 * i / 33)) for i in range(34)} | {2, 3} | set(TA
 AGAINST_START = [150, 300, 500]
 VARIANCES = ("beta-tilde", "beta")
 
-Rows = dict[str, Tensor]  # noise error and terms in bits per dimension by name, each (levels, B); L_T as "top", (B,)
+# noise error and terms in bits per dimension by name, each (levels, B); L_T as "top", (B,)
+Rows = dict[str, Tensor]
 
 
 class Faces(NamedTuple):
-    """The validation faces, (n, 3, 64, 64): in colour from Congress and then London, and monochrome ones, of which
-    the first `bound_mono` are those whose bound is measured."""
+    """The validation faces, (n, 3, 64, 64): in colour from Congress and then London, and
+    monochrome ones, of which the first `bound_mono` are those whose bound is measured.
+    """
 
     colour: Tensor
     london: int
@@ -52,21 +56,28 @@ class Faces(NamedTuple):
 
 
 def measure(prior: Prior, faces: Tensor, levels: list[int], first: int = 0) -> Rows:
-    """Everything about the faces at each level. The noise is that of the level and of the face, the first of which
-    has the stream `first`."""
+    """Everything about the faces at each level. The noise is that of the level and of the face,
+    the first of which has the stream `first`.
+    """
     rows, alpha_bar = {"eps_mse": [], "beta-tilde": [], "beta": []}, prior.schedule.alpha_bar
     for t in levels:
         x = noise_to(faces, Noise(t, first).like(faces), alpha_bar[t])
         guess = torch.cat([prior.x0(part.to(prior.device), t).cpu() for part in x.split(32)])
         rows["eps_mse"].append((guess - faces).square().mean((1, 2, 3)) * prior.schedule.snr[t])
         for variance in VARIANCES:
-            term = step_term(faces, x, guess.clamp(-1, 1), alpha_bar[t], alpha_bar[t - 1], variance)
+            term = step_term(
+                faces, x, guess.clamp(-1, 1), alpha_bar[t], alpha_bar[t - 1], variance
+            )
             rows[variance].append(term)
-    return {name: torch.stack(values) for name, values in rows.items()} | {"top": top_term(faces, alpha_bar[-1])}
+    return {name: torch.stack(values) for name, values in rows.items()} | {
+        "top": top_term(faces, alpha_bar[-1])
+    }
 
 
 def chain(levels: list[int], rows: Tensor) -> Tensor:
-    """The sum of L_{t-1} over all t = 2..T from rows (len(levels), B) that begin at level 1, for each face, (B,)."""
+    """The sum of L_{t-1} over all t = 2..T from rows (len(levels), B) that begin at level 1,
+    for each face, (B,).
+    """
     logs, every = np.log(levels[1:]), np.log(np.arange(2, levels[-1] + 1))
     sums = [np.exp(np.interp(every, logs, np.log(face))).sum() for face in rows[1:].T.numpy()]
     return torch.tensor(sums)
@@ -78,7 +89,9 @@ def bound(rows: Rows, variance: str) -> Tensor:
 
 
 def summary(rows: Rows) -> dict:
-    """Means over the faces, level by level and added up, and the standard error of the whole bound."""
+    """Means over the faces, level by level and added up, and the standard error of the whole
+    bound.
+    """
     result = {"eps_mse": rows["eps_mse"].mean(1).tolist(), "top": rows["top"].mean().item()}
     for variance in VARIANCES:
         whole = bound(rows, variance)
@@ -108,17 +121,33 @@ def parts(colour: Prior, mono: Prior, faces: Faces) -> dict[str, Callable[[], Ro
 
 
 def by_group(rows: dict[str, Rows], london: int) -> dict:
-    """The table's entry for what was measured: error at the levels of TABLE and bound of each group of faces."""
+    """The table's entry for what was measured: error at the levels of TABLE and bound of each
+    group of faces.
+    """
     at = [LEVELS.index(t) for t in TABLE]
     some = rows["colour"], rows["mono"]
     errors = torch.cat([*(part["eps_mse"][at] for part in some), rows["rest"]["eps_mse"]], 1)
     n = len(rows["colour"]["top"])
-    groups = {"colour": slice(n), "mono": slice(n, None), "london": slice(n - london, n), "all": slice(None)}
-    result = {"eps_mse": {name: rounded(errors[:, group].mean(1).tolist()) for name, group in groups.items()}}
+    groups = {
+        "colour": slice(n),
+        "mono": slice(n, None),
+        "london": slice(n - london, n),
+        "all": slice(None),
+    }
+    result = {
+        "eps_mse": {
+            name: rounded(errors[:, group].mean(1).tolist()) for name, group in groups.items()
+        }
+    }
     for variance in VARIANCES:
         whole = torch.cat([bound(part, variance) for part in some])
         result[variance] = {
-            name: dict(zip(("bound", "standard_error"), rounded([whole[g].mean().item(), standard_error(whole[g])])))
+            name: dict(
+                zip(
+                    ("bound", "standard_error"),
+                    rounded([whole[g].mean().item(), standard_error(whole[g])]),
+                )
+            )
             for name, g in groups.items()
             if name != "all"  # a third of the monochrome faces would weigh too little in it
         }
@@ -131,28 +160,39 @@ def rounded(values: list[float]) -> list[float]:
 
 
 def merged(before: list[dict], given: list[dict], shipped: dict) -> list[dict]:
-    """The rows of the table from old to new: those given now, those of the table before, the shipped weights."""
+    """The rows of the table from old to new: those given now, those of the table before, the
+    shipped weights.
+    """
     rows = {row["weights_sha256"]: row for row in given}
-    rows = rows | {row["weights_sha256"]: row for row in before if row["weights_sha256"] not in rows}
+    rows = rows | {
+        row["weights_sha256"]: row for row in before if row["weights_sha256"] not in rows
+    }
     rows.pop(shipped["weights_sha256"], None)
     return [*rows.values(), shipped]
 
 
 def against_start(rows: list[dict]) -> dict:
-    """Errors of the last row as shares of those of the row called "start", group by group; empty without such a row."""
+    """Errors of the last row as shares of those of the row called "start", group by group;
+    empty without such a row.
+    """
     for row in rows:
         if row["name"] == "start":
             old, new = row["eps_mse"], rows[-1]["eps_mse"]
             at = {level: TABLE.index(level) for level in AGAINST_START}
             return {
-                group: {str(level): rounded([new[group][i] / old[group][i]])[0] for level, i in at.items()}
+                group: {
+                    str(level): rounded([new[group][i] / old[group][i]])[0]
+                    for level, i in at.items()
+                }
                 for group in new
             }
     return {}
 
 
 def open_net(path: Path) -> tuple[FaceNet, int | None]:
-    """The network in a file of weights, and how many pictures it had seen where the file says so."""
+    """The network in a file of weights, and how many pictures it had seen where the file says
+    so.
+    """
     net = load_net(path)
     with safe_open(path, "pt") as file:
         seen = file.metadata().get("images_seen")
@@ -163,11 +203,16 @@ def by_tone(net: FaceNet) -> list[Prior]:
     """The prior of colour faces and that of monochrome ones."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     net = net.to(device)
-    return [Prior(net, Schedule.linear(), label=TONES.index(tone), device=device) for tone in ("colour", "mono")]
+    return [
+        Prior(net, Schedule.linear(), label=TONES.index(tone), device=device)
+        for tone in ("colour", "mono")
+    ]
 
 
 def kept(stamp: str, name: str, work: Callable[[], Rows]) -> Rows:
-    """What `work` returns, and its "seconds", from `runs/elbo` where an earlier run with these weights has left it."""
+    """What `work` returns, and its "seconds", from `runs/elbo` where an earlier run with these
+    weights has left it.
+    """
     file = PARTS / f"{stamp[:16]}-{name}.pt"
     saved = torch.load(file) if file.is_file() else {}
     if saved.get("levels") != [LEVELS, TABLE]:
@@ -204,36 +249,53 @@ def select(split: str, tone: str, **wanted: str) -> Tensor:
 def validation_faces() -> Faces:
     """All of them, every third monochrome one before the others."""
     london, mono = select("val", "colour", source="london"), select("val", "mono")
-    colour, third = torch.cat([select("val", "colour", source="congress"), london]), torch.arange(len(mono)) % 3 == 0
+    colour, third = (
+        torch.cat([select("val", "colour", source="congress"), london]),
+        torch.arange(len(mono)) % 3 == 0,
+    )
     return Faces(colour, len(london), torch.cat([mono[third], mono[~third]]), int(third.sum()))
 
 
 def training_faces() -> Tensor:
-    """As many colour faces from each source as the validation set has, spread over the training set."""
+    """As many colour faces from each source as the validation set has, spread over the training
+    set.
+    """
     picked = []
     for source in ("congress", "london"):
-        count, faces = len(select("val", "colour", source=source)), select("train", "colour", source=source)
+        count, faces = (
+            len(select("val", "colour", source=source)),
+            select("train", "colour", source=source),
+        )
         picked.append(faces[:: len(faces) // count][:count])
     return torch.cat(picked)
 
 
 def main(files: list[Path]) -> None:
-    """The table of all weights, and in detail what the shipped ones pay for colour faces, new ones and known ones."""
+    """The table of all weights, and in detail what the shipped ones pay for colour faces, new
+    ones and known ones.
+    """
     torch.backends.cudnn.allow_tf32 = False  # float32 means it
     stamp = SHA256["faces64"]
-    nets = [(path.stem, *open_net(path), sha256(path)) for path in files]  # bad files are refused before any work
+    # bad files are refused before any work
+    nets = [(path.stem, *open_net(path), sha256(path)) for path in files]
     nets.append(("faces64", load_net(), open_net(FOLDER / "faces64.safetensors")[1], stamp))
     faces, train = validation_faces(), training_faces()
     rows = []
     for name, net, seen, sha in nets:
-        done = {part: kept(sha, part, work) for part, work in parts(*by_tone(net), faces).items()}
-        rows.append({"name": name, "weights_sha256": sha, "images_seen": seen} | by_group(done, faces.london))
+        done = {
+            part: kept(sha, part, work) for part, work in parts(*by_tone(net), faces).items()
+        }
+        rows.append(
+            {"name": name, "weights_sha256": sha, "images_seen": seen}
+            | by_group(done, faces.london)
+        )
     on_train = kept(stamp, "train", lambda: measure(by_tone(net)[0], train, LEVELS))
     gaussian = load_net().gaussian()
     by_gaussian = {part: work() for part, work in parts(gaussian, gaussian, faces).items()}
 
     before = json.loads(FILE.read_text()) if FILE.is_file() else {}
-    validation = before.get("validation", {"levels": None})  # what was measured at other levels is not comparable
+    # what was measured at other levels is not comparable
+    validation = before.get("validation", {"levels": None})
     same = [before.get("levels"), validation["levels"]] == [LEVELS, TABLE]
     table = merged(validation["weights"] if same else [], rows[:-1], rows[-1])
     n = {"colour": len(faces.colour), "mono": len(faces.mono), "london": faces.london}

@@ -1,14 +1,17 @@
-"""Public libraries beside ours, on the same network, damage and number of network calls: `make bench`.
+"""Public libraries beside ours, on the same network, damage and number of network calls:
+`make bench`.
 
-Neither library is a dependency. Where one is missing, a line says so and the rest is timed all the same:
+Neither library is a dependency. Where one is missing, a line says so and the rest is timed all
+the same:
 
     pip install diffusers deepinv
 
-RePaint is diffusers' scheduler in the loop of its pipeline; DDRM, DiffPIR and DPS are deepinv's. Ours have the settings
-of `fuzzydiff restore`. Theirs have the library's defaults, but where another value did better on London validation
-faces, which are not the ones here: RePaint's `eta` 1 and not 0, DiffPIR's `zeta` 1 and not 0.1, DPS's `weight` 100 and
-not 1. Both get the same four real faces, as one batch, and take turns. Seconds are medians; PSNR is the mean over faces
-and seeds, on all pixels and on the missing ones.
+RePaint is diffusers' scheduler in the loop of its pipeline; DDRM, DiffPIR and DPS are
+deepinv's. Ours have the settings of `fuzzydiff restore`. Theirs have the library's defaults,
+but where another value did better on London validation faces, which are not the ones here:
+RePaint's `eta` 1 and not 0, DiffPIR's `zeta` 1 and not 0.1, DPS's `weight` 100 and not 1. Both
+get the same four real faces, as one batch, and take turns. Seconds are medians; PSNR is the
+mean over faces and seeds, on all pixels and on the missing ones.
 """
 
 from __future__ import annotations
@@ -29,11 +32,15 @@ from fuzzydiff_lite.operators import Inpaint, measure
 
 STEPS, ROUNDS = 50, 3
 HOLE = masks.box()
-SIGMA = 0.05  # of the noise in deepinv's tasks, on the scale [-1, 1]: half as much on deepinv's, [0, 1]
+# of the noise in deepinv's tasks, on the scale [-1, 1]: half as much on deepinv's, [0, 1]
+SIGMA = 0.05
 
 
 def repaint_of_diffusers(prior: Prior, given: restore.Given, seed: int) -> Tensor:
-    """RePaint without jumps: every step but the last is walked twice. `eta` 1 is DDPM, as in the paper and in ours."""
+    """RePaint without jumps: every step but the last is walked twice.
+
+    `eta` 1 is DDPM, as in the paper and in ours.
+    """
     from diffusers import RePaintScheduler
 
     scheduler = RePaintScheduler(eta=1.0)  # betas from 1e-4 to 0.02, as those of our prior
@@ -52,22 +59,28 @@ def repaint_of_diffusers(prior: Prior, given: restore.Given, seed: int) -> Tenso
 
 
 def with_deepinv(make: Callable) -> Callable:
-    """A reconstructor of deepinv, made by `make(deepinv, denoiser)`, as a function like `repaint_of_diffusers`."""
+    """A reconstructor of deepinv, made by `make(deepinv, denoiser)`, as a function like
+    `repaint_of_diffusers`.
+    """
 
     def restored(prior: Prior, given: restore.Given, seed: int) -> Tensor:
         import deepinv
 
         noise_model = deepinv.physics.GaussianNoise(given.sigma / 2)
-        physics = deepinv.physics.Inpainting((3, 64, 64), given.m.expand(1, 3, -1, -1), noise_model=noise_model)
+        physics = deepinv.physics.Inpainting(
+            (3, 64, 64), given.m.expand(1, 3, -1, -1), noise_model=noise_model
+        )
         torch.manual_seed(seed)
-        y = (given.y + given.m) / 2  # its measurement of a picture in [0, 1], zero where ours is
+        # its measurement of a picture in [0, 1], zero where ours is
+        y = (given.y + given.m) / 2
         return 2 * make(deepinv, as_denoiser(prior)).forward(y, physics).float() - 1
 
     return restored
 
 
 def as_denoiser(prior: Prior) -> torch.nn.Module:
-    """Our prior as a denoiser of deepinv: takes x0 + sigma * noise with x0 in [0, 1], at the level nearest to sigma.
+    """Our prior as a denoiser of deepinv: takes x0 + sigma * noise with x0 in [0, 1], at the
+    level nearest to sigma.
 
     At sigma 0 that is level 0, where the picture is clean and the network is not asked.
     """
@@ -88,7 +101,9 @@ def ddrm(deepinv, denoiser):
 
 
 def diffpir(deepinv, denoiser):
-    return deepinv.sampling.DiffPIR(denoiser, deepinv.optim.data_fidelity.L2(), SIGMA / 2, STEPS, zeta=1.0)
+    return deepinv.sampling.DiffPIR(
+        denoiser, deepinv.optim.data_fidelity.L2(), SIGMA / 2, STEPS, zeta=1.0
+    )
 
 
 def dps(deepinv, denoiser):
@@ -96,7 +111,12 @@ def dps(deepinv, denoiser):
 
 
 PEERS = {  # method -> library, the method in it, noise of the measurement, our settings
-    "repaint": ("diffusers", repaint_of_diffusers, 0.0, {"steps": STEPS // 2, "repeats": 2, "jump": 1}),
+    "repaint": (
+        "diffusers",
+        repaint_of_diffusers,
+        0.0,
+        {"steps": STEPS // 2, "repeats": 2, "jump": 1},
+    ),
     "ddrm": ("deepinv", with_deepinv(ddrm), SIGMA, {"steps": STEPS}),
     "diffpir": ("deepinv", with_deepinv(diffpir), SIGMA, {"steps": STEPS}),
     "dps": ("deepinv", with_deepinv(dps), SIGMA, {"steps": STEPS}),
@@ -104,11 +124,16 @@ PEERS = {  # method -> library, the method in it, noise of the measurement, our 
 
 
 def why_missing(library: str) -> str | None:
-    """Why `library` cannot be used here, or None. PyTorch raises RuntimeError for a torchvision built for another."""
+    """Why `library` cannot be used here, or None.
+
+    PyTorch raises RuntimeError for a torchvision built for another.
+    """
     try:
         importlib.import_module(library)
     except (ImportError, RuntimeError) as error:
-        return f"{library} cannot be imported ({error}); to compare with it: pip install {library}"
+        return (
+            f"{library} cannot be imported ({error}); to compare with it: pip install {library}"
+        )
     return None
 
 
@@ -116,7 +141,8 @@ def compared(method: str, prior: Prior, faces: Tensor) -> dict:
     """A method of a library and ours in turn: seconds a picture, network calls, PSNR."""
     library, theirs, sigma, settings = PEERS[method]
     A = Inpaint(HOLE)
-    y = HOLE * measure(A, faces, sigma, Noise(1))  # deepinv's inpainting puts no noise where nothing is measured
+    # deepinv's inpainting puts no noise where nothing is measured
+    y = HOLE * measure(A, faces, sigma, Noise(1))
     given = restore.Given(y, A, sigma, y.clamp(-1, 1), HOLE)
     chosen = restore.settings("inpaint", method, **settings)
 
@@ -140,7 +166,9 @@ def compared(method: str, prior: Prior, faces: Tensor) -> dict:
         row[f"s_{side}"] = statistics.median(took[side])
         row[f"psnr_{side}"] = metrics.psnr(x, truth).mean().item()
         row[f"psnr_missing_{side}"] = metrics.psnr(x, truth, 1 - HOLE).mean().item()
-    return row | {"ratio": statistics.median(t / o for t, o in zip(took["theirs"], took["ours"]))}
+    return row | {
+        "ratio": statistics.median(t / o for t, o in zip(took["theirs"], took["ours"]))
+    }
 
 
 def main() -> None:

@@ -10,11 +10,18 @@ from fuzzydiff_lite.weights import SHA256
 
 
 def main(count: int = 256, batch: int = 32) -> None:
-    """`count` colour faces, uncurated, pictures 0.. of seed 0, 50 DDIM steps; a sheet of 16 columns."""
+    """`count` colour faces, uncurated, pictures 0.. of seed 0, 50 DDIM steps; a sheet of 16
+    columns.
+    """
     prior = load_prior()
-    faces = [run(ddim(prior, batch, 50, noise=Noise(0, first))).cpu() for first in range(0, count, batch)]
+    faces = [
+        run(ddim(prior, batch, 50, noise=Noise(0, first))).cpu()
+        for first in range(0, count, batch)
+    ]
     stamp = SHA256["faces64"].encode()
-    sheet(torch.cat(faces), columns=16).save(FOLDER / "people.webp", quality=95, method=6, xmp=stamp)
+    sheet(torch.cat(faces), columns=16).save(
+        FOLDER / "people.webp", quality=95, method=6, xmp=stamp
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Bake what the RePaint chapter shows: `book/data/resampling.json` and `resampling.webp`.
 
-The frames of its explorer, four faces under three masks, and a table of measures over all 20 London faces with the
-box as the hole. About 108 000 network calls on one picture, 48 000 of them for the paper's own setting. Each setting is
-kept in `runs/resampling` when it is done, so that an interrupted run goes on where it stopped.
+The frames of its explorer, four faces under three masks, and a table of measures over all 20
+London faces with the box as the hole. About 108 000 network calls on one picture, 48 000 of
+them for the paper's own setting. Each setting is kept in `runs/resampling` when it is done, so
+that an interrupted run goes on where it stopped.
 """
 
 import time
@@ -31,19 +32,32 @@ AXES = {
 }
 STEPS = 25
 BY_REPEATS = [(STEPS, n, 1) for n in AXES["n"]]
-EQUAL_CALLS = [(250, 1, 1), (125, 2, 1), (50, 5, 1), (12, 22, 1), (STEPS, 10, 2), (STEPS, 12, 5)]
+EQUAL_CALLS = [
+    (250, 1, 1),
+    (125, 2, 1),
+    (50, 5, 1),
+    (12, 22, 1),
+    (STEPS, 10, 2),
+    (STEPS, 12, 5),
+]
 PAPER = [(250, 10, 10)]
 
 
 def restored(prior: Prior, mask: str, steps: int, n: int, jump: int) -> Tensor:
-    """The faces that a setting is measured on, restored, (20 or 4, 3, 64, 64); face i of FACES has noise stream i."""
+    """The faces that a setting is measured on, restored, (20 or 4, 3, 64, 64); face i of FACES
+    has noise stream i.
+    """
     keep = masks.named(mask)
     ys = masks.apply(london()[FACES if mask == "box" else SHOWN], keep).to(prior.device)
-    return run(repaint(prior, ys, keep.to(prior.device), steps, n, Noise(0), jump)).float().cpu()
+    return (
+        run(repaint(prior, ys, keep.to(prior.device), steps, n, Noise(0), jump)).float().cpu()
+    )
 
 
 def edge(x: Tensor, keep: Tensor) -> Tensor:
-    """The mean difference between neighbouring pixels of which one is kept and one is not, for each picture, (B,)."""
+    """The mean difference between neighbouring pixels of which one is kept and one is not, for
+    each picture, (B,).
+    """
     total, count = 0, 0
     for dim in (2, 3):
         border = keep.diff(dim=dim).abs()
@@ -65,15 +79,24 @@ def row(x: Tensor, steps: int, n: int, jump: int) -> dict:
         "psnr": psnr(x, true, 1 - masks.box()),
         "edge": edge(x, masks.box()),
         "content": blocks.square().mean((1, 2, 3)).sqrt(),
-        "detail": (part.diff(dim=3).abs().mean((1, 2, 3)) + part.diff(dim=2).abs().mean((1, 2, 3))) / 2,
+        "detail": (
+            part.diff(dim=3).abs().mean((1, 2, 3)) + part.diff(dim=2).abs().mean((1, 2, 3))
+        )
+        / 2,
     }
     setting = {"steps": steps, "n": n, "jump": jump, "calls": calls(steps, n, jump)}
-    return setting | {name: [round(v, 4) for v in values.tolist()] for name, values in measures.items()}
+    return setting | {
+        name: [round(v, 4) for v in values.tolist()] for name, values in measures.items()
+    }
 
 
 def main() -> None:
     """All settings, with the shipped weights in bfloat16."""
-    prior, stamp, cache = load_prior(dtype=torch.bfloat16), SHA256["faces64"], ROOT / "runs" / "resampling"
+    prior, stamp, cache = (
+        load_prior(dtype=torch.bfloat16),
+        SHA256["faces64"],
+        ROOT / "runs" / "resampling",
+    )
     cache.mkdir(parents=True, exist_ok=True)
 
     def done(mask, steps, n, jump):
@@ -81,7 +104,10 @@ def main() -> None:
         if not part.is_file():
             torch.save(restored(prior, mask, steps, n, jump), part.with_suffix(".new"))
             part.with_suffix(".new").rename(part)
-            print(f"{mask}, {steps} steps, n = {n}, jump {jump}: {time.time() - begin:.0f} s", flush=True)
+            print(
+                f"{mask}, {steps} steps, n = {n}, jump {jump}: {time.time() - begin:.0f} s",
+                flush=True,
+            )
         return torch.load(part)
 
     def frame(picture, mask, n):
@@ -91,7 +117,9 @@ def main() -> None:
         text += f", seam {(edge(x, keep) / edge(true, keep)).item():.2f}; {calls(STEPS, n)} network calls"
         return torch.cat([masks.apply(true, keep), x], 3), text
 
-    table = [row(done("box", *setting), *setting) for setting in BY_REPEATS + EQUAL_CALLS + PAPER]
+    table = [
+        row(done("box", *setting), *setting) for setting in BY_REPEATS + EQUAL_CALLS + PAPER
+    ]
     save_grid(FILE, frame, AXES, weights_sha256=stamp, table=table)
     size = FILE.stat().st_size + FILE.with_suffix(".webp").stat().st_size
     print(f"{FILE.name} and its sprite: {size / 1e6:.2f} MB")

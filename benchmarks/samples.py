@@ -1,21 +1,27 @@
-"""How good are the samples, and does the prior copy? `book/data/samples.json`, four sheets, and the nearest faces.
+"""How good are the samples, and does the prior copy? `book/data/samples.json`, four sheets, and
+the nearest faces.
 
-Needs the faces64 folder. Three measurements, about 385 000 network calls on single faces in bfloat16, and about five
-minutes of features:
+Needs the faces64 folder. Three measurements, about 385 000 network calls on single faces in
+bfloat16, and about five minutes of features:
 
-- 64 uncurated samples of each tone, picture k from `Noise(k)`, in 1000 ancestral and in 50 DDIM steps.
-- Squared Fréchet distances of 5000 samples to training and validation faces, in the 64 principal directions of HOG and
-  of pixels. Training mirrors half of the faces, so every set counts with its mirror images. `few` compares at equal
-  numbers: subsets as large as the validation set and with its tones, the mean over as many as are disjoint. Faces
-  spoiled on purpose show that HOG notices. "fitted gaussian" shows that pixels do not: a Gaussian of these training
-  faces has their first two moments, which is all that the distance compares. The "gaussian" of weights has
-  them only where it was fitted to as large a share of faces in colour: `gaussian_colour` is the share in its mean.
-- Distances of samples to the nearest training face, mirrored or not, beside those of validation faces, which nobody
-  copied, and of blurred training faces, which are copies. In pixels smooth pictures are near to everything, copies
-  or not. Of Congress no split by person is known, so a validation face may have another portrait among them.
+- 64 uncurated samples of each tone, picture k from `Noise(k)`, in 1000 ancestral and in 50 DDIM
+  steps.
+- Squared Fréchet distances of 5000 samples to training and validation faces, in the 64
+  principal directions of HOG and of pixels. Training mirrors half of the faces, so every set
+  counts with its mirror images. `few` compares at equal numbers: subsets as large as the
+  validation set and with its tones, the mean over as many as are disjoint. Faces spoiled on
+  purpose show that HOG notices. "fitted gaussian" shows that pixels do not: a Gaussian of these
+  training faces has their first two moments, which is all that the distance compares. The
+  "gaussian" of weights has them only where it was fitted to as large a share of faces in
+  colour: `gaussian_colour` is the share in its mean.
+- Distances of samples to the nearest training face, mirrored or not, beside those of validation
+  faces, which nobody copied, and of blurred training faces, which are copies. In pixels smooth
+  pictures are near to everything, copies or not. Of Congress no split by person is known, so a
+  validation face may have another portrait among them.
 
-Each part is kept in `runs/samples` when it is done, so that an interrupted run goes on where it stopped. Give weights
-files to have their samples measured too; the rows of weights that were measured before stay in the table.
+Each part is kept in `runs/samples` when it is done, so that an interrupted run goes on where it
+stopped. Give weights files to have their samples measured too; the rows of weights that were
+measured before stay in the table.
 """
 
 import argparse
@@ -42,8 +48,12 @@ LABELS = TONES[:2]  # colour and mono; the third is no label
 SHEET, SHEET_PART = 64, 16
 PART, BATCH = 250, 50
 DIRECTIONS = 64
-COPIES, SHOWN = 200, 6  # samples of each tone that are looked for among the faces, and pairs that the figure shows
-SPACES = {"pixels": lambda faces: from_uint8(faces).flatten(1), "hog": lambda faces: hog(from_uint8(faces))}
+# samples of each tone that are looked for among the faces, and pairs that the figure shows
+COPIES, SHOWN = 200, 6
+SPACES = {
+    "pixels": lambda faces: from_uint8(faces).flatten(1),
+    "hog": lambda faces: hog(from_uint8(faces)),
+}
 
 
 class Seeds(Noise):
@@ -58,12 +68,17 @@ class Seeds(Noise):
     def __call__(self, shape, device="cpu", dtype=torch.float32) -> Tensor:
         batch, *rest = shape
         return torch.cat(
-            [source((1, *rest), device, dtype) for _, source in zip(range(batch), self.sources, strict=True)]
+            [
+                source((1, *rest), device, dtype)
+                for _, source in zip(range(batch), self.sources, strict=True)
+            ]
         )
 
 
 def kept(prior: Prior, name: str, make: Callable[[], Tensor]) -> Tensor:
-    """What `make` gives, uint8, from `runs/samples` where an earlier run with these weights has left it."""
+    """What `make` gives, uint8, from `runs/samples` where an earlier run with these weights has
+    left it.
+    """
     file = PARTS / f"{prior.weights[:16]}-{name}.pt"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -74,25 +89,47 @@ def kept(prior: Prior, name: str, make: Callable[[], Tensor]) -> Tensor:
 
 
 def shown(prior: Prior, tone: str, way: str, steps: int, count: int) -> Tensor:
-    """`count` samples for a sheet, picture k from `Noise(k)`, uint8; `way` is "ddpm" (ancestral) or "ddim"."""
+    """`count` samples for a sheet, picture k from `Noise(k)`, uint8; `way` is "ddpm"
+    (ancestral) or "ddim".
+    """
 
     def part(first: int, last: int) -> Tensor:
-        sampler, noise = {"ddpm": ddpm, "ddim": ddim}[way], Seeds([Noise(k) for k in range(first, last)])
+        sampler, noise = (
+            {"ddpm": ddpm, "ddim": ddim}[way],
+            Seeds([Noise(k) for k in range(first, last)]),
+        )
         return run(sampler(prior, last - first, steps, noise=noise))
 
     ends = [(first, min(first + SHEET_PART, count)) for first in range(0, count, SHEET_PART)]
-    return torch.cat([kept(prior, f"{tone}-{way}-{steps}-{i}-{j}", lambda i=i, j=j: part(i, j)) for i, j in ends])
+    return torch.cat(
+        [
+            kept(prior, f"{tone}-{way}-{steps}-{i}-{j}", lambda i=i, j=j: part(i, j))
+            for i, j in ends
+        ]
+    )
 
 
 def drawn(prior: Prior, tone: str, steps: int, count: int) -> Tensor:
-    """`count` DDIM samples for the statistics, pictures 0.. of seed 100 in colour and of seed 101 in mono, uint8."""
+    """`count` DDIM samples for the statistics, pictures 0.. of seed 100 in colour and of seed
+    101 in mono, uint8.
+    """
 
     def part(first: int, last: int) -> Tensor:
         parts = [(i, min(BATCH, last - i)) for i in range(first, last, BATCH)]
-        return torch.cat([run(ddim(prior, n, steps, noise=Noise(100 + LABELS.index(tone), i))).cpu() for i, n in parts])
+        return torch.cat(
+            [
+                run(ddim(prior, n, steps, noise=Noise(100 + LABELS.index(tone), i))).cpu()
+                for i, n in parts
+            ]
+        )
 
     ends = [(first, min(first + PART, count)) for first in range(0, count, PART)]
-    return torch.cat([kept(prior, f"{tone}-many-{steps}-{i}-{j}", lambda i=i, j=j: part(i, j)) for i, j in ends])
+    return torch.cat(
+        [
+            kept(prior, f"{tone}-many-{steps}-{i}-{j}", lambda i=i, j=j: part(i, j))
+            for i, j in ends
+        ]
+    )
 
 
 def gaussian_draws(prior: GaussianPrior, count: int) -> Tensor:
@@ -108,13 +145,16 @@ def gaussian_draws(prior: GaussianPrior, count: int) -> Tensor:
 
 
 def colour_share(mean: Tensor, faces: Tensor, tones: Tensor) -> float:
-    """The share of colour in the mix of the two tones' mean faces that is nearest to `mean` (3, H, W)."""
+    """The share of colour in the mix of the two tones' mean faces that is nearest to `mean`
+    (3, H, W).
+    """
     colour, mono = (from_uint8(faces[tones == i]).mean(0) for i in (0, 1))
     return (((mean - mono) * (colour - mono)).sum() / (colour - mono).square().sum()).item()
 
 
 def spoiled(faces: Tensor, tones: Tensor) -> dict[str, Tensor]:
-    """Faces, uint8, that are worse in ways known: blurred (pixels), noisy (in [-1, 1]), replaced by ghosts (share).
+    """Faces, uint8, that are worse in ways known: blurred (pixels), noisy (in [-1, 1]),
+    replaced by ghosts (share).
 
     A ghost is the mean of two faces of one tone.
     """
@@ -125,7 +165,9 @@ def spoiled(faces: Tensor, tones: Tensor) -> dict[str, Tensor]:
     ghosts, place = to_uint8((x + other) / 2), torch.arange(len(x))[:, None, None, None] % 4
     rows = {}
     for sigma in (0.5, 1.0):
-        rows[f"blur {sigma}"] = to_uint8(torch.from_numpy(gaussian(x.numpy(), (0, 0, sigma, sigma), mode="nearest")))
+        rows[f"blur {sigma}"] = to_uint8(
+            torch.from_numpy(gaussian(x.numpy(), (0, 0, sigma, sigma), mode="nearest"))
+        )
     for sigma in (0.05, 0.1):
         rows[f"noise {sigma}"] = to_uint8(x + sigma * Noise(103).like(x))
     for share in (0.25, 0.5, 1.0):
@@ -134,9 +176,11 @@ def spoiled(faces: Tensor, tones: Tensor) -> dict[str, Tensor]:
 
 
 class Space:
-    """Principal directions of what `raw` makes of the training faces (m, 3, H, W), uint8; called, it gives coordinates.
+    """Principal directions of what `raw` makes of the training faces (m, 3, H, W), uint8;
+    called, it gives coordinates.
 
-    `near` finds the nearest training face by root-mean-square over all pixels, or in the coordinates of HOG.
+    `near` finds the nearest training face by root-mean-square over all pixels, or in the
+    coordinates of HOG.
     """
 
     def __init__(self, name: str, train: Tensor):
@@ -145,7 +189,9 @@ class Space:
         i = torch.arange(len(train))
         half = pairs[i, i % 2]  # every other face mirrored
         self.mean, self.directions, variances, rest = fit_gaussian(half, DIRECTIONS)
-        self.explained = float(variances.sum() / (variances.sum() + rest * (half.shape[1] - DIRECTIONS)))
+        self.explained = float(
+            variances.sum() / (variances.sum() + rest * (half.shape[1] - DIRECTIONS))
+        )
         self.train = self._project(pairs)
         self._known = pairs / pairs.shape[2] ** 0.5 if name == "pixels" else self.train
 
@@ -154,9 +200,15 @@ class Space:
         return torch.cat([self._project(self._pairs(part)) for part in faces.split(PART)])
 
     def near(self, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The nearest training face, or its mirror image, to each: distances, indices, 1 where mirrored."""
+        """The nearest training face, or its mirror image, to each: distances, indices, 1 where
+        mirrored.
+        """
         features = self.raw(faces)
-        features = features / features.shape[1] ** 0.5 if self.name == "pixels" else self._project(features)
+        features = (
+            features / features.shape[1] ** 0.5
+            if self.name == "pixels"
+            else self._project(features)
+        )
         best, index = torch.cdist(features, self._known.flatten(0, 1)).min(1)
         return best, index // 2, index % 2
 
@@ -177,8 +229,11 @@ def subsets(tones: Tensor, like: Tensor) -> list[Tensor]:
     return [torch.cat(together) for together in zip(*parts)]
 
 
-def distances(of: Tensor, tones: Tensor, train: Tensor, val: Tensor, like: Tensor) -> dict[str, float]:
-    """A row: squared Fréchet distances of features (n, 2, d), all of them and subsets as large as the validation set.
+def distances(
+    of: Tensor, tones: Tensor, train: Tensor, val: Tensor, like: Tensor
+) -> dict[str, float]:
+    """A row: squared Fréchet distances of features (n, 2, d), all of them and subsets as large
+    as the validation set.
 
     `few` is none where there are too few faces for a subset.
     """
@@ -195,31 +250,49 @@ def distances(of: Tensor, tones: Tensor, train: Tensor, val: Tensor, like: Tenso
     }
 
 
-def close(of: Tensor, val: Tensor, quantiles: Sequence[float] = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)) -> dict:
-    """Quantiles of nearest distances, and the shares that are nearer than the 5 % and the 50 % quantile of `val`."""
-    shares = {f"nearer_than_{q}": (of < val.quantile(q)).double().mean().item() for q in (0.05, 0.5)}
-    return {"count": len(of), "quantiles": {str(q): of.quantile(q).item() for q in quantiles}} | shares
+def close(
+    of: Tensor, val: Tensor, quantiles: Sequence[float] = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
+) -> dict:
+    """Quantiles of nearest distances, and the shares that are nearer than the 5 % and the 50 %
+    quantile of `val`.
+    """
+    shares = {
+        f"nearer_than_{q}": (of < val.quantile(q)).double().mean().item() for q in (0.05, 0.5)
+    }
+    return {
+        "count": len(of),
+        "quantiles": {str(q): of.quantile(q).item() for q in quantiles},
+    } | shares
 
 
 def copies(space: Space, sets: dict[str, tuple[Tensor, Tensor]]) -> dict:
-    """For each tone how near the faces of some sets (faces, tones) are to training faces, "val" giving the scale."""
+    """For each tone how near the faces of some sets (faces, tones) are to training faces, "val"
+    giving the scale.
+    """
     result = {}
     for i, tone in enumerate(LABELS):
-        found = {name: space.near(faces[tones == i])[0] for name, (faces, tones) in sets.items()}
+        found = {
+            name: space.near(faces[tones == i])[0] for name, (faces, tones) in sets.items()
+        }
         result[tone] = {name: close(distance, found["val"]) for name, distance in found.items()}
     return result
 
 
-def closest(space: Space, samples: Tensor, train: Tensor, names: list[str]) -> tuple[Tensor, dict]:
+def closest(
+    space: Space, samples: Tensor, train: Tensor, names: list[str]
+) -> tuple[Tensor, dict]:
     """The samples closest to a training face above those faces, uint8, and which they are.
 
-    Only faces of Congress, which are in the public domain, are shown. Pairs with London faces are counted.
+    Only faces of Congress, which are in the public domain, are shown. Pairs with London faces
+    are counted.
     """
     distance, index, mirrored = space.near(samples)
     ranks = distance.argsort()
     london = torch.tensor([names[i].startswith("london") for i in index])
     chosen = ranks[~london[ranks]][:SHOWN]
-    faces = torch.stack([train[index[k]].flip(2) if mirrored[k] else train[index[k]] for k in chosen])
+    faces = torch.stack(
+        [train[index[k]].flip(2) if mirrored[k] else train[index[k]] for k in chosen]
+    )
     return torch.cat([samples[chosen], faces]), {
         "distances": distance[chosen].tolist(),
         "names": [names[index[k]] for k in chosen],
@@ -236,7 +309,9 @@ def main(
     faces: int | None = None,
     folder: Path = ROOT / "book",
 ) -> None:
-    """Measure the shipped weights, and those in `files` by distance only; `faces` limits the training faces."""
+    """Measure the shipped weights, and those in `files` by distance only; `faces` limits the
+    training faces.
+    """
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
     train, tones, names = load_faces64(split="train")
@@ -250,7 +325,9 @@ def main(
     spoils = spoiled(train[:count], tones[:count])
     sets = {"train": (train[:count], tones[:count]), "val": (val, val_tones)}
     sets |= {name: (pictures, tones[:count]) for name, pictures in spoils.items()}
-    mean, directions, variances, rest = fit_gaussian(from_uint8(train), min(256, len(train) - 1))
+    mean, directions, variances, rest = fit_gaussian(
+        from_uint8(train), min(256, len(train) - 1)
+    )
     fitted = GaussianPrior(mean.reshape(train.shape[1:]), rest, directions, variances)
     sets["fitted gaussian"] = gaussian_draws(fitted, count), labels
     measured, shares = {}, {}
@@ -260,9 +337,18 @@ def main(
         measured[sha] = Path(file).name
         for tone, prior in priors.items() if file == "faces64" else ():
             for way, walk in (("ddpm", ancestral), ("ddim", steps)):
-                picture = sheet(from_uint8(shown(prior, tone, way, walk, min(SHEET, count))), columns=8)
-                picture.save(folder / "images" / f"samples-{tone}-{walk}.webp", quality=92, method=6, xmp=sha.encode())
-        samples = torch.cat([drawn(prior, tone, steps, numbers[tone]) for tone, prior in priors.items()])
+                picture = sheet(
+                    from_uint8(shown(prior, tone, way, walk, min(SHEET, count))), columns=8
+                )
+                picture.save(
+                    folder / "images" / f"samples-{tone}-{walk}.webp",
+                    quality=92,
+                    method=6,
+                    xmp=sha.encode(),
+                )
+        samples = torch.cat(
+            [drawn(prior, tone, steps, numbers[tone]) for tone, prior in priors.items()]
+        )
         sets[f"{sha} samples"] = samples, labels
         alone = load_net(file).gaussian()
         sets[f"{sha} gaussian"] = gaussian_draws(alone, count), labels
@@ -275,7 +361,11 @@ def main(
         chosen = torch.cat([(of == i).nonzero().flatten()[:COPIES] for i in range(len(LABELS))])
         return pictures[chosen], of[chosen]
 
-    suspects = {"samples": some(f"{shipped} samples"), "val": sets["val"], "blur 1.0": some("blur 1.0")}
+    suspects = {
+        "samples": some(f"{shipped} samples"),
+        "val": sets["val"],
+        "blur 1.0": some("blur 1.0"),
+    }
     rows, explained, near, tiles, pairs = {name: {} for name in sets}, {}, {}, [], {}
     for name in SPACES:
         space = Space(name, train)
@@ -291,7 +381,9 @@ def main(
 
     table = folder / "data" / "samples.json"
     old = json.loads(table.read_text())["weights"] if table.is_file() else {}
-    old = {sha: row for sha, row in old.items() if (row["count"], row["steps"]) == (count, steps)}
+    old = {
+        sha: row for sha, row in old.items() if (row["count"], row["steps"]) == (count, steps)
+    }
     new = {
         sha: {"file": file, "count": count, "steps": steps, "gaussian_colour": shares[sha]}
         | {name: rows.pop(f"{sha} {name}") for name in ("samples", "gaussian")}

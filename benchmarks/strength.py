@@ -1,9 +1,10 @@
-"""How much of a given face arrives, for a weight per fusion and a weight per run: `book/data/strength.json`.
+"""How much of a given face arrives, for a weight per fusion and a weight per run:
+`book/data/strength.json`.
 
-Faces restored with one and the same noise can differ only by what was given. So the regression of the results on the
-given faces says which share of a difference between two given faces is left: 0 with weight 0, 1 with weight 1.
-About 72 000 network calls on one picture. Each setting is kept in `runs/strength` when it is done, so that an
-interrupted run goes on where it stopped.
+Faces restored with one and the same noise can differ only by what was given. So the regression
+of the results on the given faces says which share of a difference between two given faces is
+left: 0 with weight 0, 1 with weight 1. About 72 000 network calls on one picture. Each setting
+is kept in `runs/strength` when it is done, so that an interrupted run goes on where it stopped.
 """
 
 import json
@@ -28,7 +29,9 @@ SETTINGS = [(20, 1), (50, 1), (1000, 1), (20, 3), (50, 5), (20, 10)]  # steps, r
 
 
 def retained(x: Tensor, y: Tensor, dims: tuple[int, ...] = (0, 1, 2, 3)) -> Tensor:
-    """The slope of the regression of the results x on the given y, both (faces, 3, H, W), summed over `dims`."""
+    """The slope of the regression of the results x on the given y, both (faces, 3, H, W),
+    summed over `dims`.
+    """
     x, y = x - x.mean(0), y - y.mean(0)
     return (x * y).sum(dims) / y.square().sum(dims)
 
@@ -38,12 +41,15 @@ def by_band(x: Tensor, y: Tensor) -> list[float]:
     basis = Basis.haar(x.shape[-1])
     x, y = basis.V_adjoint(x), basis.V_adjoint(y)
     return [
-        retained(x[..., basis.bands == k], y[..., basis.bands == k], (0, 1, 2)).item() for k in basis.bands.unique()
+        retained(x[..., basis.bands == k], y[..., basis.bands == k], (0, 1, 2)).item()
+        for k in basis.bands.unique()
     ]
 
 
 def seeds(per: str, steps: int) -> range:
-    """The seeds of a setting: the mean over the noise matters to the weight per run, so it gets more of them."""
+    """The seeds of a setting: the mean over the noise matters to the weight per run, so it gets
+    more of them.
+    """
     return range(1 if per == "fusion" else 3 if steps > 500 else 6)
 
 
@@ -57,10 +63,15 @@ def restored(prior: Prior, per: str, steps: int, repeats: int, seed: int) -> Ten
 
 
 def row(x: Tensor, per: str, steps: int, repeats: int) -> dict:
-    """One line of the table: a setting, and for each weight the share of the given faces that is left."""
+    """One line of the table: a setting, and for each weight the share of the given faces that
+    is left.
+    """
     y, weights = london()[FACES], range(x.shape[1])
     shares = [[retained(x[seed, k], y).item() for seed in range(len(x))] for k in weights]
-    bands = [torch.tensor([by_band(x[seed, k], y) for seed in range(len(x))]).mean(0).tolist() for k in weights]
+    bands = [
+        torch.tensor([by_band(x[seed, k], y) for seed in range(len(x))]).mean(0).tolist()
+        for k in weights
+    ]
     return {
         "per": per,
         "steps": steps,
@@ -72,7 +83,11 @@ def row(x: Tensor, per: str, steps: int, repeats: int) -> dict:
 
 def main() -> None:
     """All settings, with the shipped weights in bfloat16."""
-    prior, stamp, cache = load_prior(dtype=torch.bfloat16), SHA256["faces64"], ROOT / "runs" / "strength"
+    prior, stamp, cache = (
+        load_prior(dtype=torch.bfloat16),
+        SHA256["faces64"],
+        ROOT / "runs" / "strength",
+    )
     cache.mkdir(parents=True, exist_ok=True)
 
     def done(*setting):
@@ -80,11 +95,17 @@ def main() -> None:
         if not part.is_file():
             torch.save(restored(prior, *setting), part.with_suffix(".new"))
             part.with_suffix(".new").rename(part)
-            print("per {}, {} steps, J = {}, seed {}".format(*setting), f"{time.time() - begin:.0f} s", flush=True)
+            print(
+                "per {}, {} steps, J = {}, seed {}".format(*setting),
+                f"{time.time() - begin:.0f} s",
+                flush=True,
+            )
         return torch.load(part)
 
     def kept(*setting):
-        return row(torch.stack([done(*setting, seed) for seed in seeds(*setting[:2])]), *setting)
+        return row(
+            torch.stack([done(*setting, seed) for seed in seeds(*setting[:2])]), *setting
+        )
 
     result = {
         "weights_sha256": stamp,

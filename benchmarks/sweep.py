@@ -1,8 +1,10 @@
-"""Which settings to restore with: `book/data/sweep.json`, from which the presets of `restore.py` are taken.
+"""Which settings to restore with: `book/data/sweep.json`, from which the presets of
+`restore.py` are taken.
 
-Each method is tried with a grid of settings on eight London validation faces, never on the test faces. Needs the
-faces64 folder. The best mean PSNR wins; what the settings change by less than 0.1 dB is left at the default.
-`python -m benchmarks.sweep [TASK ...]` measures anew what was measured with other weights or settings.
+Each method is tried with a grid of settings on eight London validation faces, never on the test
+faces. Needs the faces64 folder. The best mean PSNR wins; what the settings change by less than
+0.1 dB is left at the default. `python -m benchmarks.sweep [TASK ...]` measures anew what was
+measured with other weights or settings.
 """
 
 import json
@@ -21,7 +23,8 @@ from fuzzydiff_lite.noise import Noise
 from fuzzydiff_lite.weights import SHA256
 
 FILE = Path(__file__).parents[1] / "book" / "data" / "sweep.json"
-TITLES = ["hole", "×4", "colouring", "Gaussian blur", "noise", "JPEG 10"]  # one for each task; ×2 and ×8 go with ×4
+# one for each task; ×2 and ×8 go with ×4
+TITLES = ["hole", "×4", "colouring", "Gaussian blur", "noise", "JPEG 10"]
 STEPS, MARGIN = 50, 0.1
 AXES = {  # method -> setting -> values
     "repaint": {"repeats": [1, 5, 10], "jump": [1, 5]},
@@ -29,7 +32,11 @@ AXES = {  # method -> setting -> values
     "ddrm": {"churn": [0.3, 0.6, 0.85, 1.0]},
     "ddrm_jpeg": {"start": [200, 400, 600], "churn": [0.5, 1.0], "trust": [0.4, 0.7, 1.0]},
     "ddnm": {"churn": [0.3, 0.6, 0.85, 1.0], "repeats": [1, 3]},
-    "diffpir": {"lam": [0.3, 1.0, 3.0, 10.0], "churn": [0.3, 0.6, 1.0], "spacing": ["uniform", "quadratic"]},
+    "diffpir": {
+        "lam": [0.3, 1.0, 3.0, 10.0],
+        "churn": [0.3, 0.6, 1.0],
+        "spacing": ["uniform", "quadratic"],
+    },
     "mcg": {"scale": [1.0, 3.0, 10.0]},
     "dps": {"scale": [1.0, 3.0, 10.0, 30.0]},
     "pigdm": {"eta": [0.0, 0.5, 1.0]},
@@ -68,7 +75,11 @@ def main(titles: list[str]) -> None:
     faces = from_uint8(load_faces64(split="val", source="london")[0])[::3][:8]
     result = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     if result.get("weights_sha256") != SHA256["faces64"]:
-        result = {"weights_sha256": SHA256["faces64"], "command": "python -m benchmarks.sweep", "rows": {}}
+        result = {
+            "weights_sha256": SHA256["faces64"],
+            "command": "python -m benchmarks.sweep",
+            "rows": {},
+        }
     for title in titles or TITLES:
         for method in restore.TASKS[TASKS[title]]:
             known = [row["settings"] for row in result["rows"].get(title, {}).get(method, [])]
@@ -76,7 +87,9 @@ def main(titles: list[str]) -> None:
                 continue
             began = time.monotonic()
             result["rows"].setdefault(title, {})[method] = measured(title, method, faces, prior)
-            FILE.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            FILE.write_text(
+                json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
             print(f"{title}, {method}: {time.monotonic() - began:.0f} s", flush=True)
 
 

@@ -1,4 +1,6 @@
-"""The damage that the sweep and the comparison repair, by name, and what classical methods make of it."""
+"""The damage that the sweep and the comparison repair, by name, and what classical methods make
+of it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ TASKS = {  # title -> the task of `fuzzydiff restore`
 MASKS = {
     "hole": masks.box(),
     "half face": masks.half(),
-    "50 % of pixels missing": masks.random_pixels(0.5),  # which `benchmarks.restoration` alone repairs
+    # which `benchmarks.restoration` alone repairs
+    "50 % of pixels missing": masks.random_pixels(0.5),
     "90 % of pixels missing": masks.random_pixels(0.1),
 }
 OPERATORS = {
@@ -41,7 +44,9 @@ OPERATORS = {
 
 
 def damage(title: str, x: Tensor) -> Given:
-    """The faces x (B, 3, 64, 64), damaged; measurement noise is that of seed 1, picture by picture."""
+    """The faces x (B, 3, 64, 64), damaged; measurement noise is that of seed 1, picture by
+    picture.
+    """
     if title in MASKS:
         m = MASKS[title]
         return Given(m * x, Inpaint(m), 0.0, m * x, m)
@@ -71,7 +76,9 @@ def classical(title: str, given: Given) -> tuple[str, Tensor]:
 
 
 def biharmonic(y: Tensor, mask: Tensor) -> Tensor:
-    """The pixels where `mask` (1, 1, H, W) is 0, filled in smoothly from their rim, without a prior of faces."""
+    """The pixels where `mask` (1, 1, H, W) is 0, filled in smoothly from their rim, without a
+    prior of faces.
+    """
     missing = (mask[0, 0] == 0).numpy()
     return _each(y, lambda p: restoration.inpaint_biharmonic(p, missing, channel_axis=-1))
 

@@ -1,8 +1,8 @@
 """Restore damage whose extent is known by a map: `book/data/unified.json`.
 
-Four kinds of damage on ten held-out faces. Each way to use the map gets three settings. About 26 000 network calls on
-single faces. The scores of a run are kept in `runs/unified` when it is done, so that an interrupted measurement goes on
-where it stopped.
+Four kinds of damage on ten held-out faces. Each way to use the map gets three settings. About
+26 000 network calls on single faces. The scores of a run are kept in `runs/unified` when it is
+done, so that an interrupted measurement goes on where it stopped.
 """
 
 import json
@@ -17,20 +17,30 @@ from fuzzydiff_lite import Noise, load_prior, run
 from fuzzydiff_lite.data import london
 from fuzzydiff_lite.metrics import psnr
 from fuzzydiff_lite.operators import AveragePool, Denoise, Gray, measure
-from fuzzydiff_lite.samplers.unified import Rule, fuzzy_rule, share_kept, spectral_rule, unified, whiten
+from fuzzydiff_lite.samplers.unified import (
+    Rule,
+    fuzzy_rule,
+    share_kept,
+    spectral_rule,
+    unified,
+    whiten,
+)
 from fuzzydiff_lite.weights import SHA256
 
 ROOT = Path(__file__).parents[1]
 FILE, PARTS = ROOT / "book" / "data" / "unified.json", ROOT / "runs" / "unified"
 SIGMA, STEPS = 0.02, 40
 TIMES = (1, 5, 25)  # how much larger the errors are taken to be than the map says
-BEYOND = (0.05, 0.25, 1)  # doubts from which on a binary map cuts, and noises that are taken for everywhere
+# doubts from which on a binary map cuts, and noises that are taken for everywhere
+BEYOND = (0.05, 0.25, 1)
 WEIGHTS = (0.1, 0.3, 1)  # m of what is not doubted at all, fusion by fusion
 
 
 class Damaged(NamedTuple):
-    """Pictures A† y, the basis of the measurement, and for its coefficients the deviation of the known noise and the
-    doubt, a deviation too; both infinite where nothing was measured. `area` is where the damage is."""
+    """Pictures A† y, the basis of the measurement, and for its coefficients the deviation of
+    the known noise and the doubt, a deviation too; both infinite where nothing was measured.
+    `area` is where the damage is.
+    """
 
     given: Tensor
     basis: object
@@ -57,17 +67,30 @@ def measured(A, y: Tensor, doubt: Tensor, area: Tensor) -> Damaged:
 
 
 def damage(x: Tensor) -> dict[str, Damaged]:
-    """The faces x (B, 3, 64, 64), damaged in four ways: the first by noise, the others by what is no noise."""
+    """The faces x (B, 3, 64, 64), damaged in four ways: the first by noise, the others by what
+    is no noise.
+    """
     half, whole, noise = AveragePool(2), Denoise(), Noise(1)
-    grain = 0.02 * 50 ** torch.linspace(0, 1, 32).expand(1, 1, 32, 32)  # from 0.02 at the left to 1 at the right
+    # from 0.02 at the left to 1 at the right
+    grain = 0.02 * 50 ** torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
     grainy = half(x) + grain * noise.like(half(x)) + SIGMA * noise.like(half(x))
     stain = blob(40, 22, 13, 3)
-    stained = measure(half, (1 - stain) * x + stain * torch.tensor([0.1, -0.3, -0.6])[:, None, None], SIGMA, noise)
+    stained = measure(
+        half,
+        (1 - stain) * x + stain * torch.tensor([0.1, -0.3, -0.6])[:, None, None],
+        SIGMA,
+        noise,
+    )
     hole = blob(30, 36, 11, 2)
     holed = measure(whole, (1 - hole) * x - hole, SIGMA, noise)
     tint = blob(36, 40, 16, 4)
-    tinted = measure(whole, x + tint * torch.tensor([-0.3, 0.4, -0.1])[:, None, None], SIGMA, noise)
-    everywhere, right = torch.full((1, 3, 64, 64), SIGMA), (torch.arange(64) >= 32).float().expand(1, 1, 64, 64)
+    tinted = measure(
+        whole, x + tint * torch.tensor([-0.3, 0.4, -0.1])[:, None, None], SIGMA, noise
+    )
+    everywhere, right = (
+        torch.full((1, 3, 64, 64), SIGMA),
+        (torch.arange(64) >= 32).float().expand(1, 1, 64, 64),
+    )
     colours = torch.cat([torch.zeros(1, 1, 64, 64), 0.4 * tint.expand(1, 2, 64, 64)], 1)
     return {
         "grain": measured(half, grainy, grain, right),
@@ -89,10 +112,16 @@ def ways(d: Damaged) -> dict[str, Rule]:
     return (
         {"trust all": spectral_rule(d.spread)}
         | {f"one noise, {c}": spectral_rule((d.spread**2 + c**2).sqrt()) for c in BEYOND}
-        | {f"cut, {c}": spectral_rule(torch.where(d.doubt > c, torch.inf, d.spread)) for c in BEYOND}
+        | {
+            f"cut, {c}": spectral_rule(torch.where(d.doubt > c, torch.inf, d.spread))
+            for c in BEYOND
+        }
         | {f"fuzzy, {m}": fuzzy_rule(m * weight) for m in WEIGHTS}
         | {f"mapped DDRM, {k}": spectral_rule(spread) for k, spread in maps.items()}
-        | {f"mapped fuzzy, {k}": fuzzy_rule(share_kept(spread, 1.0), variance=1.0) for k, spread in maps.items()}
+        | {
+            f"mapped fuzzy, {k}": fuzzy_rule(share_kept(spread, 1.0), variance=1.0)
+            for k, spread in maps.items()
+        }
     )
 
 
@@ -100,7 +129,12 @@ def runs(prior, x: Tensor) -> Iterator[tuple[str, str, Damaged, Iterator]]:
     """All runs: the damage, the way, what was given, the sampler."""
     for title, damaged in damage(x).items():
         for way, rule in ways(damaged).items():
-            yield title, way, damaged, unified(prior, damaged.given, rule, damaged.basis, STEPS, noise=Noise(0))
+            yield (
+                title,
+                way,
+                damaged,
+                unified(prior, damaged.given, rule, damaged.basis, STEPS, noise=Noise(0)),
+            )
 
 
 def main() -> None:
@@ -114,9 +148,15 @@ def main() -> None:
             z, area = run(sampler).float().clamp(-1, 1).cpu(), (damaged.area > 0.05).float()
             done[f"{title}, {way}"] = [psnr(z, x).mean().item(), psnr(z, x, area).mean().item()]
             file.write_text(json.dumps(done))
-            print(title, way, *(f"{score:.2f}" for score in done[f"{title}, {way}"]), flush=True)
+            print(
+                title, way, *(f"{score:.2f}" for score in done[f"{title}, {way}"]), flush=True
+            )
         scores.setdefault(title, {})[way] = done[f"{title}, {way}"]
-    facts = {"weights_sha256": SHA256["faces64"], "command": "python -m benchmarks.unified", "steps": STEPS}
+    facts = {
+        "weights_sha256": SHA256["faces64"],
+        "command": "python -m benchmarks.unified",
+        "steps": STEPS,
+    }
     FILE.write_text(json.dumps(facts | {"faces": len(x), "scores": scores}, indent=1) + "\n")
 
 

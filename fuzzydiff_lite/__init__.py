@@ -7,4 +7,13 @@ from .samplers import run
 from .schedule import Schedule
 from .weights import load_prior
 
-__all__ = ["EmpiricalPrior", "GaussianPrior", "Noise", "Prior", "Schedule", "load_prior", "masks", "run"]
+__all__ = [
+    "EmpiricalPrior",
+    "GaussianPrior",
+    "Noise",
+    "Prior",
+    "Schedule",
+    "load_prior",
+    "masks",
+    "run",
+]

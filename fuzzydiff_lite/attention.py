@@ -1,4 +1,6 @@
-"""Diffusion projection attention (El Helou, ICIP 2023): finding what a prior does not expect in a picture."""
+"""Diffusion projection attention (El Helou, ICIP 2023): finding what a prior does not expect in
+a picture.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,13 @@ PAPER = {
     "blur": None,
     "shared": True,
 }  # as the slides of the paper have it
-BRANCH = 5  # what a projection draws shares no number with the sampler that restores with the same seed
-SURE = 3.0  # deviations from which on `correct` distrusts a pixel: with fewer, small doubts change all of a face
+# what a projection draws shares no number with the sampler that restores with the same seed
+BRANCH = 5
+# deviations from which on `correct` distrusts a pixel: with fewer, small doubts change a face
+SURE = 3.0
 LEAST_LIKENESS = 0.22  # of a face, damaged or not: benchmarks/attention.py says why
-LEAST = 1e-6  # no deviation is smaller: a pixel that never changes would make any change infinite
+# no deviation is smaller: a pixel that never changes would make any change infinite
+LEAST = 1e-6
 
 
 def residuals(
@@ -45,11 +50,13 @@ def residuals(
     noise: Noise | None = None,
     shared: bool = False,
 ) -> Tensor:
-    """What projections take away from pictures x (B, 3, H, W) in [-1, 1]: x minus them, (B, len(depths), 3, H, W).
+    """What projections take away from pictures x (B, 3, H, W) in [-1, 1]: x minus them, (B,
+    len(depths), 3, H, W).
 
-    The projection to a depth noises x to that level and denoises it again, as `sdedit` does, on the levels of `steps`
-    steps from the top; one step is the prior's guess of the clean picture. The mean of `draws` projections is taken
-    from x. Each depth has noise of its own, or all have the same where it is `shared`. With one step, len(depths) * draws network calls.
+    The projection to a depth noises x to that level and denoises it again, as `sdedit` does, on
+    the levels of `steps` steps from the top; one step is the prior's guess of the clean
+    picture. The mean of `draws` projections is taken from x. Each depth has noise of its own,
+    or all have the same where it is `shared`. With one step, len(depths) * draws network calls.
     Raises ValueError like `sdedit` and for no draws. Eq. (projection-error), book/13_attention.
     """
     if draws < 1:
@@ -58,16 +65,18 @@ def residuals(
     for depth in depths:
         own = noise.branch(BRANCH) if shared else noise.branch(BRANCH).branch(depth)
         sources = [own.branch(k) for k in range(draws)]
-        rows.append(x - sum(run(sdedit(prior, x, depth, steps, source)).to(x) for source in sources) / draws)
+        projections = [run(sdedit(prior, x, depth, steps, source)).to(x) for source in sources]
+        rows.append(x - sum(projections) / draws)
     return torch.stack(rows, 1)
 
 
 def squared(r: Tensor, blur: float | None = 1.0) -> Tensor:
     """Squared errors from residuals r (B, D, 3, H, W).
 
-    With `blur` None the paper's, (B, D, 3, H, W): each colour channel by itself. Else (B, D, 2, H, W): of lightness,
-    the mean of the channels, and of colour, what the channels have beside it; both blurred by a Gaussian with that
-    standard deviation in pixels. Faces vary much in lightness and little in colour.
+    With `blur` None the paper's, (B, D, 3, H, W): each colour channel by itself. Else
+    (B, D, 2, H, W): of lightness, the mean of the channels, and of colour, what the channels
+    have beside it; both blurred by a Gaussian with that standard deviation in pixels. Faces
+    vary much in lightness and little in colour.
     Eq. (projection-error) and (opponent-error), book/13_attention.
     """
     if blur is None:
@@ -78,14 +87,18 @@ def squared(r: Tensor, blur: float | None = 1.0) -> Tensor:
 
 
 def gaussian(e: Tensor, sigma: float) -> Tensor:
-    """`e` (..., H, W) blurred by a Gaussian of `sigma` pixels, cut off beyond 4 of them; the borders repeat outwards."""
+    """`e` (..., H, W) blurred by a Gaussian of `sigma` pixels, cut off beyond 4 of them; the
+    borders repeat outwards.
+    """
     if sigma == 0:
         return e
     reach = round(4 * sigma)
     kernel = torch.exp(-(torch.arange(-reach, reach + 1).to(e) ** 2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
     flat = F.pad(e.reshape(-1, 1, *e.shape[-2:]), [reach] * 4, mode="replicate")
-    return F.conv2d(F.conv2d(flat, kernel[None, None, None]), kernel[None, None, :, None]).reshape(e.shape)
+    return F.conv2d(
+        F.conv2d(flat, kernel[None, None, None]), kernel[None, None, :, None]
+    ).reshape(e.shape)
 
 
 def errors(
@@ -98,8 +111,9 @@ def errors(
     blur: float | None = 1.0,
     shared: bool = False,
 ) -> Tensor:
-    """How much projections change pictures x (B, 3, H, W) in [-1, 1]: the `squared` `residuals`, whose arguments and
-    errors these are, (B, len(depths), 3 | 2, H, W). The paper's: errors(prior, x, **PAPER).
+    """How much projections change pictures x (B, 3, H, W) in [-1, 1]: the `squared`
+    `residuals`, whose arguments and errors these are, (B, len(depths), 3 | 2, H, W). The
+    paper's: errors(prior, x, **PAPER).
     Eq. (projection-error) and (opponent-error), book/13_attention.
     """
     return squared(residuals(prior, x, depths, steps, draws, noise, shared), blur)
@@ -107,10 +121,11 @@ def errors(
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and deviation of the projection's errors on good faces, (D, 3 | 2, H, W): what change is usual, and where.
+    """Mean and deviation of the projection's errors on good faces, (D, 3 | 2, H, W): what
+    change is usual, and where.
 
-    `face` (3, H, W) is the mean of these faces. The other fields say how the errors were made (see `errors`), with
-    which prior, on how many pictures.
+    `face` (3, H, W) is the mean of these faces. The other fields say how the errors were made
+    (see `errors`), with which prior, on how many pictures.
     Eq. (projection-statistics), book/13_attention.
     """
 
@@ -127,9 +142,13 @@ class Statistics:
     pictures: int
 
     def save(self, path: str | Path) -> None:
-        """Write a `.safetensors` file in half precision: of mean and deviation the roots, which it holds better."""
+        """Write a `.safetensors` file in half precision: of mean and deviation the roots, which
+        it holds better.
+        """
         fields = asdict(self)
-        tensors = {name: fields.pop(name).sqrt().half().contiguous() for name in ("mean", "deviation")}
+        tensors = {
+            name: fields.pop(name).sqrt().half().contiguous() for name in ("mean", "deviation")
+        }
         tensors["face"] = fields.pop("face").half().contiguous()
         save_file(tensors, path, {"attention": json.dumps(fields)})
 
@@ -140,27 +159,41 @@ class Statistics:
             with safe_open(path, "pt") as file:
                 fields = json.loads((file.metadata() or {})["attention"])
                 fields["depths"] = tuple(fields["depths"])
-                mean, deviation = (file.get_tensor(name).float().square() for name in ("mean", "deviation"))
+                mean = file.get_tensor("mean").float().square()
+                deviation = file.get_tensor("deviation").float().square()
                 face = file.get_tensor("face").float()
             return cls(mean, deviation, face, **fields)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not hold the statistics of projections: {error}") from error
+            raise ValueError(
+                f"{path} does not hold the statistics of projections: {error}"
+            ) from error
 
     def scores(self, e: Tensor) -> Tensor:
-        """Errors of pictures (B, D, 3 | 2, H, W) in deviations from what is usual. Eq. (z-score), book/13_attention."""
+        """Errors of pictures (B, D, 3 | 2, H, W) in deviations from what is usual.
+
+        Eq. (z-score), book/13_attention.
+        """
         return (e - self.mean.to(e)) / self.deviation.to(e).clamp(min=LEAST)
 
     def check(self, prior: Prior) -> Statistics:
-        """Itself; ValueError where it was made with another prior, which would expect other changes."""
+        """Itself; ValueError where it was made with another prior, which would expect other
+        changes.
+        """
         advice = "fit new ones: `fuzzydiff attention fit`"
         if self.weights != prior.weights:
             own, other = (str(weights)[:8] for weights in (prior.weights, self.weights))
-            raise ValueError(f"the statistics belong to the weights {other}, the prior has {own}: {advice}")
+            raise ValueError(
+                f"the statistics belong to the weights {other}, the prior has {own}: {advice}"
+            )
         if self.tone != tone_of(prior):
-            raise ValueError(f"the statistics are of tone {self.tone}, the prior of {tone_of(prior)}: {advice}")
+            raise ValueError(
+                f"the statistics are of tone {self.tone}, the prior of {tone_of(prior)}: "
+                f"{advice}"
+            )
         if tuple(self.mean.shape[-2:]) != tuple(prior.shape[-2:]):
             raise ValueError(
-                f"the statistics are of shape {tuple(self.mean.shape)}, the pictures {prior.shape}: {advice}"
+                f"the statistics are of shape {tuple(self.mean.shape)}, the pictures "
+                f"{prior.shape}: {advice}"
             )
         return self
 
@@ -180,13 +213,16 @@ def fit(
     noise: Noise | None = None,
     shared: bool = False,
 ) -> Statistics:
-    """Statistics of the projection's errors on good faces: batches (B, 3, H, W) in [-1, 1], each taken once.
+    """Statistics of the projection's errors on good faces: batches (B, 3, H, W) in [-1, 1],
+    each taken once.
 
-    Raises ValueError for fewer than two pictures. Eq. (projection-statistics), book/13_attention.
+    Raises ValueError for fewer than two pictures. Eq. (projection-statistics),
+    book/13_attention.
     """
     noise, count, total, square, faces = noise or Noise(), 0, 0.0, 0.0, 0.0
     for x in batches:
-        here = Noise(noise.seed, noise.first + count)  # the faces of the next batch get noise of their own
+        # the faces of the next batch get noise of their own
+        here = Noise(noise.seed, noise.first + count)
         e = errors(prior, x, depths, steps, draws, here, blur, shared).double()
         count, total, square = count + len(x), total + e.sum(0), square + e.square().sum(0)
         faces = faces + x.sum(0)
@@ -199,19 +235,26 @@ def fit(
 
 
 def load_statistics(prior: Prior, paper: bool = False) -> Statistics:
-    """The shipped statistics for a prior; `paper`: those of the paper's own errors, in colour only.
+    """The shipped statistics for a prior; `paper`: those of the paper's own errors, in colour
+    only.
 
     Raises ValueError for a prior with other weights or another tone than they were made with.
     """
     path = FOLDER / f"attention-{'paper' if paper else tone_of(prior)}.safetensors"
     if not path.is_file():
-        raise ValueError(f"no statistics ship for the tone {tone_of(prior)}: fit them with `fuzzydiff attention fit`")
+        raise ValueError(
+            f"no statistics ship for the tone {tone_of(prior)}: fit them with `fuzzydiff "
+            "attention fit`"
+        )
     return Statistics.load(path).check(prior)
 
 
-def z_scores(prior: Prior, x: Tensor, statistics: Statistics, noise: Noise | None = None) -> Tensor:
-    """How unusual the projection's errors are, in deviations from what is usual at each depth and pixel,
-    (B, D, 3 | 2, H, W). `noise`: as for `errors`. Raises ValueError like `sdedit` and `Statistics.check`.
+def z_scores(
+    prior: Prior, x: Tensor, statistics: Statistics, noise: Noise | None = None
+) -> Tensor:
+    """How unusual the projection's errors are, in deviations from what is usual at each depth
+    and pixel, (B, D, 3 | 2, H, W). `noise`: as for `errors`. Raises ValueError like `sdedit`
+    and `Statistics.check`.
     Eq. (z-score), book/13_attention.
     """
     s = statistics.check(prior)
@@ -219,7 +262,8 @@ def z_scores(prior: Prior, x: Tensor, statistics: Statistics, noise: Noise | Non
 
 
 def attention(z: Tensor, low: float = 1.0, high: float = 6.0) -> Tensor:
-    """The map of attention A in [0, 1] from scores z (B, D, C, H, W): (B, C, H, W), a mean over the depths.
+    """The map of attention A in [0, 1] from scores z (B, D, C, H, W): (B, C, H, W), a mean over
+    the depths.
 
     A depth counts 0 where its score is below `low` deviations and 1 where it is above `high`.
     Eq. (attention), book/13_attention.
@@ -228,15 +272,19 @@ def attention(z: Tensor, low: float = 1.0, high: float = 6.0) -> Tensor:
 
 
 def trust(A: Tensor, scale: float = 1.0) -> Tensor:
-    """The map of trust m = scale (1 - A)^2 in [0, scale]. Eq. (attention-trust), book/13_attention."""
+    """The map of trust m = scale (1 - A)^2 in [0, scale].
+
+    Eq. (attention-trust), book/13_attention.
+    """
     return scale * (1 - A) ** 2
 
 
 def likeness(x: Tensor, statistics: Statistics) -> Tensor:
     """How much pictures x (B, 3, H, W) look like an aligned face, (B,) in [-1, 1].
 
-    The correlation of their lightness with that of the mean face, in the middle of the picture, both less what is
-    coarser than 4 of 64 pixels and finer than one. Eyes, nose and mouth in their places count; a flat picture has 0.
+    The correlation of their lightness with that of the mean face, in the middle of the picture,
+    both less what is coarser than 4 of 64 pixels and finer than one. Eyes, nose and mouth in
+    their places count; a flat picture has 0.
     """
     side, pixel = x.shape[-1], x.shape[-1] / 64
     middle = (..., slice(side // 4, side * 29 // 32), slice(side * 7 // 32, side * 25 // 32))
@@ -251,7 +299,9 @@ def likeness(x: Tensor, statistics: Statistics) -> Tensor:
 
 
 class Correction(NamedTuple):
-    """A restored `picture` (B, 3, H, W), and the maps of trust `m` and `attention` (B, 1, H, W) it was made with."""
+    """A restored `picture` (B, 3, H, W), and the maps of trust `m` and `attention` (B, 1, H, W)
+    it was made with.
+    """
 
     picture: Tensor
     m: Tensor
@@ -267,13 +317,15 @@ def correct(
     repeats: int = 3,
     noise: Noise | None = None,
 ) -> Correction:
-    """Find what is damaged in pictures (B, 3, H, W) in [-1, 1], and restore it: no mask is asked for.
+    """Find what is damaged in pictures (B, 3, H, W) in [-1, 1], and restore it: no mask is
+    asked for.
 
-    A pixel gets the highest attention of its channels, counted from `SURE` deviations on, and `trust` gives the share
-    of it that the whole run of `fuzzy` keeps. `statistics`: the shipped ones unless given. Warns of a picture that is
-    no aligned face, one whose `likeness` is below `LEAST_LIKENESS`.
-    len(depths) * draws + steps * repeats - repeats + 1 network calls, 89 unless told. Raises ValueError like `fuzzy`
-    and `load_statistics`.
+    A pixel gets the highest attention of its channels, counted from `SURE` deviations on, and
+    `trust` gives the share of it that the whole run of `fuzzy` keeps. `statistics`: the shipped
+    ones unless given. Warns of a picture that is no aligned face, one whose `likeness` is below
+    `LEAST_LIKENESS`.
+    len(depths) * draws + steps * repeats - repeats + 1 network calls, 89 unless told. Raises
+    ValueError like `fuzzy` and `load_statistics`.
     """
     check_picture(picture, prior)
     statistics = (statistics or load_statistics(prior)).check(prior)
@@ -281,7 +333,8 @@ def correct(
     for i, value in enumerate(likeness(picture, statistics).tolist()):
         if value < LEAST_LIKENESS:
             warnings.warn(
-                f"picture {i} is no aligned face: its likeness is {value:.2f}, and that of a face at least "
+                f"picture {i} is no aligned face: its likeness is {value:.2f}, and that "
+                "of a face at least "
                 f"{LEAST_LIKENESS}, so that what is found and what comes out mean little",
                 stacklevel=2,
             )

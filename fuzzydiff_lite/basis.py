@@ -24,13 +24,16 @@ class Pixels:
 
 
 class Basis:
-    """One orthonormal `matrix` W (size, size) along columns and along rows of pictures: c = W x W^T, colour by colour.
+    """One orthonormal `matrix` W (size, size) along columns and along rows of pictures: c = W x
+    W^T, colour by colour.
 
-    The rows of W go from low to high frequency. The coefficients c (B, C, size, size) fall into octaves: coefficient
-    (i, j) is in band 0 for i = j = 0, else in band 1 + floor(log2(max(i, j))). So there are 1 + log2(size) bands, and
-    `bands` (size, size) holds the band of each coefficient.
+    The rows of W go from low to high frequency. The coefficients c (B, C, size, size) fall into
+    octaves: coefficient (i, j) is in band 0 for i = j = 0, else in band
+    1 + floor(log2(max(i, j))). So there are 1 + log2(size) bands, and `bands` (size, size)
+    holds the band of each coefficient.
 
-    Raises ValueError for a matrix that is not orthonormal and for a size that is no power of two, 2 or more.
+    Raises ValueError for a matrix that is not orthonormal and for a size that is no power of
+    two, 2 or more.
     Eq. (basis) and (bands), book/14_frequency.
     """
 
@@ -40,14 +43,25 @@ class Basis:
             raise ValueError(f"a square matrix is wanted, got {tuple(matrix.shape)}")
         self.matrix = matrix.double()
         self._back = self.matrix.T.contiguous()
-        if not (off := (self.matrix @ self._back - torch.eye(size).to(self.matrix)).abs().max()) < 1e-6:
-            raise ValueError(f"the rows must be orthonormal, their products are off by {off:.2g}")
-        octave = torch.tensor([i.bit_length() for i in range(size)])  # 0, 1, 2, 2, 3, 3, 3, 3, ...
+        if (
+            not (
+                off := (self.matrix @ self._back - torch.eye(size).to(self.matrix)).abs().max()
+            )
+            < 1e-6
+        ):
+            raise ValueError(
+                f"the rows must be orthonormal, their products are off by {off:.2g}"
+            )
+        # 0, 1, 2, 2, 3, 3, 3, 3, ...
+        octave = torch.tensor([i.bit_length() for i in range(size)])
         self.bands = torch.maximum(octave[:, None], octave)
 
     @classmethod
     def dct(cls, size: int = 64) -> Basis:
-        """Cosines over the whole picture: the discrete cosine transform. Eq. (dct-matrix), book/14_frequency."""
+        """Cosines over the whole picture: the discrete cosine transform.
+
+        Eq. (dct-matrix), book/14_frequency.
+        """
         i = torch.arange(_power_of_two(size), dtype=torch.float64)
         k = i[:, None]
         waves = math.sqrt(2 / size) * torch.cos(math.pi * k * (2 * i + 1) / (2 * size))
@@ -56,15 +70,18 @@ class Basis:
 
     @classmethod
     def haar(cls, size: int = 64) -> Basis:
-        """Means of blocks and differences between their halves: Haar's wavelets, which know where they are.
+        """Means of blocks and differences between their halves: Haar's wavelets, which know
+        where they are.
 
-        The bands up to k together are the means of blocks of size / 2^k pixels. Eq. (haar-matrix), book/14_frequency.
+        The bands up to k together are the means of blocks of size / 2^k pixels.
+        Eq. (haar-matrix), book/14_frequency.
         """
-        pair = torch.tensor([[1, 1]], dtype=torch.float64), torch.tensor([[1, -1]], dtype=torch.float64)
+        pair = torch.tensor([[[1, 1]], [[1, -1]]], dtype=torch.float64)
         matrix = torch.ones(1, 1, dtype=torch.float64)
         while len(matrix) < _power_of_two(size):
             here = torch.eye(len(matrix), dtype=torch.float64)
-            matrix = torch.cat([torch.kron(matrix, pair[0]), torch.kron(here, pair[1])]) / math.sqrt(2)
+            halves = [torch.kron(matrix, pair[0]), torch.kron(here, pair[1])]
+            matrix = torch.cat(halves) / math.sqrt(2)
         return cls(matrix)
 
     def V_adjoint(self, x: Tensor) -> Tensor:
@@ -76,31 +93,39 @@ class Basis:
         return on(self._back, c.device, c.dtype) @ c @ on(self.matrix, c.device, c.dtype)
 
     def weights(self, bands: Sequence[float], pixels: Tensor | None = None) -> Tensor:
-        """A map of trust over the coefficients, (1 | B, 1 | C, size, size), from one weight a band, lowest first.
+        """A map of trust over the coefficients, (1 | B, 1 | C, size, size), from one weight a
+        band, lowest first.
 
-        With a map `pixels` (1 | B, 1 | C, size, size) the weight of each coefficient is multiplied by the mean of the
-        map under its wave squared, so that a wavelet is trusted as its place is. All weights lie in [0, 1].
+        With a map `pixels` (1 | B, 1 | C, size, size) the weight of each coefficient is
+        multiplied by the mean of the map under its wave squared, so that a wavelet is trusted
+        as its place is. All weights lie in [0, 1].
 
-        Raises ValueError for another number of bands, a map of another shape, and weights outside [0, 1] or NaN.
+        Raises ValueError for another number of bands, a map of another shape, and weights
+        outside [0, 1] or NaN.
         Eq. (coefficient-weights), book/14_frequency.
         """
         bands, wanted = torch.as_tensor(bands, dtype=torch.float32), int(self.bands.max()) + 1
         if bands.shape != (wanted,):
-            raise ValueError(f"one weight for each of {wanted} bands is wanted, got {tuple(bands.shape)}")
+            raise ValueError(
+                f"one weight for each of {wanted} bands is wanted, got {tuple(bands.shape)}"
+            )
         weights = bands[self.bands][None, None]
         if pixels is None:
             return _trusted(weights)
         if pixels.ndim != 4 or pixels.shape[2:] != self.matrix.shape:
             raise ValueError(
-                f"a map (B, C, {len(self.matrix)}, {len(self.matrix)}) is wanted, got {tuple(pixels.shape)}"
+                f"a map (B, C, {len(self.matrix)}, {len(self.matrix)}) is wanted, got "
+                f"{tuple(pixels.shape)}"
             )
         power = self.matrix.square().to(pixels)
-        return _trusted(weights).to(pixels) * (power @ _trusted(pixels) @ power.T).clamp(max=1)  # but for rounding
+        # but for rounding
+        return _trusted(weights).to(pixels) * (power @ _trusted(pixels) @ power.T).clamp(max=1)
 
     def variances(self, prior: GaussianPrior) -> Tensor:
         """The variance of each coefficient (C, size, size) of the pictures of a Gaussian prior.
 
-        Given to `fuzzy` as its `variance`, it makes m per run mean the same in every coefficient.
+        Given to `fuzzy` as its `variance`, it makes m per run mean the same in every
+        coefficient.
         Eq. (coefficient-variance), book/14_frequency.
         """
         power = self.V_adjoint(prior.directions.T.unflatten(1, prior.shape)).square()

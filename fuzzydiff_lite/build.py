@@ -1,4 +1,6 @@
-"""`fuzzydiff data build`: runs build_faces64.py in an environment of its own, since MediaPipe needs an older NumPy."""
+"""`fuzzydiff data build`: runs build_faces64.py in an environment of its own, since MediaPipe
+needs an older NumPy.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,21 @@ import tomllib
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("build_faces64.py")
-PYTHONS = ("3.12", "3.11")  # for which MediaPipe 0.10.21 has wheels, and which the script runs on
+# for which MediaPipe 0.10.21 has wheels, and which the script runs on
+PYTHONS = ("3.12", "3.11")
 
-BUILD = """examples: everything, from the internet; again from the same originals, or from some of your own
+BUILD = """examples: everything, from the internet; again from the same originals, or from some
+of your own
 
   fuzzydiff data build
   fuzzydiff data build --originals shared/faces64/originals --out elsewhere
 
-The first run makes an environment for MediaPipe, which needs an older NumPy, in ~/.cache/fuzzydiff_lite (1 GB). The
-originals are 10 197 portraits of the U.S. Congress (190 MB) and the Face Research Lab London Set. An interrupted build
-goes on where it stopped. Files that are no pictures are reported and skipped. OUT/build/decisions.csv says why each
-original was dropped; OUT/originals and OUT/build may be deleted afterwards. Without this command, by uv or pipx:
+The first run makes an environment for MediaPipe, which needs an older NumPy, in
+~/.cache/fuzzydiff_lite (1 GB). The originals are 10 197 portraits of the U.S. Congress (190 MB)
+and the Face Research Lab London Set. An interrupted build goes on where it stopped. Files that
+are no pictures are reported and skipped. OUT/build/decisions.csv says why each original was
+dropped; OUT/originals and OUT/build may be deleted afterwards. Without this command, by uv or
+pipx:
 
   uv run --script fuzzydiff_lite/build_faces64.py --out shared/faces64
   pipx run fuzzydiff_lite/build_faces64.py --out shared/faces64"""
@@ -35,25 +41,43 @@ def requirements() -> list[str]:
 
 
 def environment() -> Path:
-    """Where the environment lies: in $XDG_CACHE_HOME or ~/.cache, one for each set of requirements."""
+    """Where the environment lies: in $XDG_CACHE_HOME or ~/.cache, one for each set of
+    requirements.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "fuzzydiff_lite" / f"build-{hashlib.sha256(repr(requirements()).encode()).hexdigest()[:12]}"
+    return (
+        cache
+        / "fuzzydiff_lite"
+        / f"build-{hashlib.sha256(repr(requirements()).encode()).hexdigest()[:12]}"
+    )
 
 
 def ready() -> Path:
-    """The Python of the environment, which is made where it is missing. Raises ValueError where that fails."""
+    """The Python of the environment, which is made where it is missing.
+
+    Raises ValueError where that fails.
+    """
     folder = environment()
     python, mark = folder / "bin" / "python", folder / ".ready"
     if mark.exists():
         return python
-    here = sys.executable if f"{sys.version_info.major}.{sys.version_info.minor}" in PYTHONS else None
-    base = here or next(filter(None, (shutil.which(f"python{version}") for version in PYTHONS)), None)
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    others = filter(None, (shutil.which(f"python{version}") for version in PYTHONS))
+    base = sys.executable if own in PYTHONS else next(others, None)
     if base is None:
-        raise ValueError(f"MediaPipe 0.10.21 needs Python {' or '.join(PYTHONS)}, and there is none on the PATH")
+        raise ValueError(
+            f"MediaPipe 0.10.21 needs Python {' or '.join(PYTHONS)}, and there is none "
+            "on the PATH"
+        )
     print(f"making the environment {folder}: about 1 GB, once")
-    for command in ([base, "-m", "venv", "--clear", folder], [python, "-m", "pip", "install", "-q", *requirements()]):
+    for command in (
+        [base, "-m", "venv", "--clear", folder],
+        [python, "-m", "pip", "install", "-q", *requirements()],
+    ):
         if subprocess.run(command, check=False).returncode:
-            raise ValueError(f"could not make {folder}, see above: it takes Python's venv, pip and PyPI")
+            raise ValueError(
+                f"could not make {folder}, see above: it takes Python's venv, pip and PyPI"
+            )
     mark.touch()
     return python
 
@@ -65,14 +89,27 @@ def add_command(commands) -> None:
     parts = parts.add_subparsers(title="commands", required=True, metavar="COMMAND")
     text = "Make faces64.zip and faces64.csv, the training faces, from public sources."
     style = argparse.RawDescriptionHelpFormatter
-    new = parts.add_parser("build", help=text, description=text, epilog=BUILD, formatter_class=style)
-    new.add_argument("--out", type=Path, default=Path("shared/faces64"), help="folder (default shared/faces64)")
-    new.add_argument("--originals", type=Path, help="a folder of them (default: download them to OUT/originals)")
+    new = parts.add_parser(
+        "build", help=text, description=text, epilog=BUILD, formatter_class=style
+    )
+    new.add_argument(
+        "--out",
+        type=Path,
+        default=Path("shared/faces64"),
+        help="folder (default shared/faces64)",
+    )
+    new.add_argument(
+        "--originals",
+        type=Path,
+        help="a folder of them (default: download them to OUT/originals)",
+    )
     new.set_defaults(command=launch)
 
 
 def launch(options: argparse.Namespace) -> None:
     """Build the collection. Raises ValueError where the script fails, which says why."""
     originals = ["--originals", options.originals] if options.originals else []
-    if subprocess.run([ready(), "-P", SCRIPT, "--out", options.out, *originals], check=False).returncode:
+    if subprocess.run(
+        [ready(), "-P", SCRIPT, "--out", options.out, *originals], check=False
+    ).returncode:
         raise ValueError("the faces were not built, see above")

@@ -12,14 +12,16 @@
 # ///
 """Build faces64.zip and faces64.csv, the faces the prior is trained on, from public sources.
 
-MediaPipe, which finds the faces, needs an older NumPy than the package. So this file imports nothing of the package and
-says above what it needs: `fuzzydiff data build` runs it in an environment of its own, and so do
+MediaPipe, which finds the faces, needs an older NumPy than the package. So this file imports
+nothing of the package and says above what it needs: `fuzzydiff data build` runs it in an
+environment of its own, and so do
 
   uv run --script fuzzydiff_lite/build_faces64.py --out shared/faces64
   pipx run fuzzydiff_lite/build_faces64.py --out shared/faces64
 
-An interrupted build goes on where it stopped. Files that are no pictures are reported and skipped. OUT/build/decisions.csv
-says why each original was dropped; OUT/originals and OUT/build may be deleted afterwards.
+An interrupted build goes on where it stopped. Files that are no pictures are reported and
+skipped. OUT/build/decisions.csv says why each original was dropped; OUT/originals and OUT/build
+may be deleted afterwards.
 """
 
 from __future__ import annotations
@@ -47,19 +49,23 @@ LONDON = "doi:10.6084/m9.figshare.5047666"  # DeBruine & Jones 2017, CC BY 4.0
 POSES = {"neutral_front": "neutral", "smiling_front": "smiling"}
 SPLIT = Path(__file__).parent / "assets" / "faces64_split.csv"
 COLUMNS = ["name", "source", "source_file", "tone", "born", "congress", "split", "crop_px"]
-POINTS = [33, 133, 362, 263, 61, 291]  # of Face Mesh: the corners of the two eyes and of the mouth
+# of Face Mesh: the corners of the two eyes and of the mouth
+POINTS = [33, 133, 362, 263, 61, 291]
 SIZE, FINE = 64, 256
 TOO_SMALL, TOO_FAR_OUT, TOO_FLAT, TOO_BLURRED = 60, 0.15, 24, 250
 SAME = 0.985  # correlation of two thumbnails from which they are the same picture
 COLOUR = 9
 
-Detect = Callable[[np.ndarray], list[np.ndarray]]  # uint8 (H, W, 3) -> for each face the POINTS as fractions (6, 2)
+# uint8 (H, W, 3) -> for each face the POINTS as fractions (6, 2)
+Detect = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def download(folder: Path) -> None:
-    """Fetch the originals into `folder`: each portrait is checked against its Git hash, each London archive by MD5.
+    """Fetch the originals into `folder`: each portrait is checked against its Git hash, each
+    London archive by MD5.
 
-    The commit names its tree, the tree the hash of every file. Raises ValueError for a file that is not what it says.
+    The commit names its tree, the tree the hash of every file. Raises ValueError for a file
+    that is not what it says.
     """
     import pooch
 
@@ -70,30 +76,47 @@ def download(folder: Path) -> None:
     commit = json.loads(fetch(f"{api}/commits/{COMMIT}", "commit.json").read_bytes())
     if not commit["sha"].startswith(COMMIT):
         raise ValueError(f"asked {REPOSITORY} for commit {COMMIT}, got {commit['sha']}")
-    tree = json.loads(fetch(f"{api}/git/trees/{commit['commit']['tree']['sha']}?recursive=1", "tree.json").read_bytes())
+    tree = json.loads(
+        fetch(
+            f"{api}/git/trees/{commit['commit']['tree']['sha']}?recursive=1", "tree.json"
+        ).read_bytes()
+    )
     if tree["truncated"]:
         raise ValueError(f"the list of files of {REPOSITORY} came cut short")
     hashes = {blob["path"]: blob["sha"] for blob in tree["tree"]}
-    wanted = [path for path in hashes if re.fullmatch(r"members\.csv|images/\w+/\w+\.jpg", path)]
-    archive = fetch(f"https://github.com/{REPOSITORY}/archive/{commit['sha']}.zip", "member_photos.zip")
+    wanted = [
+        path for path in hashes if re.fullmatch(r"members\.csv|images/\w+/\w+\.jpg", path)
+    ]
+    archive = fetch(
+        f"https://github.com/{REPOSITORY}/archive/{commit['sha']}.zip", "member_photos.zip"
+    )
     top = f"member_photos-{commit['sha']}"
     unpack(archive, folder, {f"{top}/{path}": path for path in wanted}, hashes)
     london = pooch.create(folder / "downloads", LONDON)
     london.load_registry_from_doi()  # the names of the files and their MD5
     for pose in POSES:
         archive = Path(london.fetch(f"{pose}.zip", progressbar=True))
-        names = [name for name in zipfile.ZipFile(archive).namelist() if re.search(r"(^|/)\d{3}_\d{2}\.jpg$", name)]
+        names = [
+            name
+            for name in zipfile.ZipFile(archive).namelist()
+            if re.search(r"(^|/)\d{3}_\d{2}\.jpg$", name)
+        ]
         unpack(archive, folder, {name: f"{pose}/{Path(name).name}" for name in names}, {})
 
 
 def unpack(archive: Path, folder: Path, place: dict[str, str], hashes: dict[str, str]) -> None:
-    """Write each file that `place` names to its place in `folder`; ValueError for one with another Git hash."""
+    """Write each file that `place` names to its place in `folder`; ValueError for one with
+    another Git hash.
+    """
     with zipfile.ZipFile(archive) as file:
         for path, target in place.items():
             data = file.read(path)  # which checks its CRC
             sha = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
             if hashes.get(target, sha) != sha:
-                raise ValueError(f"{path} in {archive} is not the committed one: delete the archive and start again")
+                raise ValueError(
+                    f"{path} in {archive} is not the committed one: delete the archive "
+                    "and start again"
+                )
             write(folder / target, data)
 
 
@@ -106,27 +129,45 @@ def write(path: Path, data: bytes) -> None:
 
 
 def find(originals: Path) -> list[dict]:
-    """One record for each original: the Congress in the order of members.csv, its latest first, then London."""
+    """One record for each original: the Congress in the order of members.csv, its latest first,
+    then London.
+    """
     members, records = {}, []
     if (originals / "members.csv").is_file():
         with open(originals / "members.csv", newline="", encoding="utf-8") as file:
             members = {row["image"]: row for row in csv.DictReader(file)}
-    files = {path.relative_to(originals).as_posix() for path in originals.glob("images/*/*.jpg")}
+    files = {
+        path.relative_to(originals).as_posix() for path in originals.glob("images/*/*.jpg")
+    }
     for path in [path for path in members if path in files] + sorted(files - set(members)):
         row = members.get(path, {"name": path, "born": "", "congress": ""})
-        facts = {"born": row["born"], "congress": row["congress"], "person": f"{row['name']}, {row['born']}"}
+        facts = {
+            "born": row["born"],
+            "congress": row["congress"],
+            "person": f"{row['name']}, {row['born']}",
+        }
         name = "_".join(Path(path).with_suffix("").parts[1:])
         records.append({"name": name, "source": "congress", "source_file": path, **facts})
     for pose, short in POSES.items():
         for file in sorted(path.name for path in (originals / pose).glob("*.jpg")):
-            facts = {"born": "", "congress": "", "crop_px": "", "tone": "colour", "person": f"london_{file[:3]}"}
+            facts = {
+                "born": "",
+                "congress": "",
+                "crop_px": "",
+                "tone": "colour",
+                "person": f"london_{file[:3]}",
+            }
             name = f"london_{short}_{file[:3]}"
-            records.append({"name": name, "source": "london", "source_file": f"{pose}/{file}", **facts})
+            records.append(
+                {"name": name, "source": "london", "source_file": f"{pose}/{file}", **facts}
+            )
     return records
 
 
 def read(path: Path) -> np.ndarray:
-    """A picture file, upright, as uint8 (H, W, 3); ValueError for one that is broken or too small for any face."""
+    """A picture file, upright, as uint8 (H, W, 3); ValueError for one that is broken or too
+    small for any face.
+    """
     try:
         with Image.open(path) as file:
             pixels = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
@@ -149,15 +190,21 @@ def face_mesh() -> Detect:
     def detect(pixels: np.ndarray) -> list[np.ndarray]:
         height, width = pixels.shape[:2]
         if height < 480:
-            pixels = cv2.resize(pixels, (int(width * (480 / height)), 480), interpolation=cv2.INTER_CUBIC)
+            pixels = cv2.resize(
+                pixels, (int(width * (480 / height)), 480), interpolation=cv2.INTER_CUBIC
+            )
         faces = mesh.process(pixels).multi_face_landmarks or []
-        return [np.array([(face.landmark[i].x, face.landmark[i].y) for i in POINTS]) for face in faces]
+        return [
+            np.array([(face.landmark[i].x, face.landmark[i].y) for i in POINTS])
+            for face in faces
+        ]
 
     return detect
 
 
 def square(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre (2,) and half-sides (2, 2), to the right and down, as (x, y), of the square around a face's points (6, 2).
+    """Centre (2,) and half-sides (2, 2), to the right and down, as (x, y), of the square around
+    a face's points (6, 2).
 
     The square of FFHQ (Karras et al. 2019), a little tighter.
     """
@@ -171,23 +218,32 @@ def square(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def outside(centre: np.ndarray, halves: np.ndarray, width: int, height: int) -> float:
     """The share of the square that lies outside the picture, 0 to 1."""
     grid = (np.arange(FINE) + 0.5) * 2 / FINE - 1
-    x, y = (centre[i] + grid[None] * halves[0, i] + grid[:, None] * halves[1, i] for i in (0, 1))
+    x, y = (
+        centre[i] + grid[None] * halves[0, i] + grid[:, None] * halves[1, i] for i in (0, 1)
+    )
     return float(((x < 0) | (x > width) | (y < 0) | (y > height)).mean())
 
 
 def align(pixels: np.ndarray, centre: np.ndarray, halves: np.ndarray) -> np.ndarray:
-    """The square turned upright, uint8 (64, 64, 3): cubic at 256x256, then means of 4x4; borders are mirrored.
+    """The square turned upright, uint8 (64, 64, 3): cubic at 256x256, then means of 4x4;
+    borders are mirrored.
 
-    A Gaussian comes first where the square is larger than 256 pixels. Pixel (0, 0) of the 256x256 is the corner.
+    A Gaussian comes first where the square is larger than 256 pixels. Pixel (0, 0) of the
+    256x256 is the corner.
     """
-    step = 2 * halves[::-1, ::-1].T / FINE  # rows and columns of the original for each row and column
+    # rows and columns of the original for each row and column
+    step = 2 * halves[::-1, ::-1].T / FINE
     corner, scale = (centre - halves.sum(0))[::-1], 2 * np.hypot(*halves[0]) / FINE
     planes = []
     for plane in np.moveaxis(pixels.astype(np.float32), 2, 0):
         if scale > 1:
             plane = ndimage.gaussian_filter(plane, 0.5 * scale)
-        fine = ndimage.affine_transform(plane, step, corner, (FINE, FINE), order=3, mode="mirror")
-        planes.append(fine.clip(0, 255).reshape(SIZE, FINE // SIZE, SIZE, FINE // SIZE).mean((1, 3)))
+        fine = ndimage.affine_transform(
+            plane, step, corner, (FINE, FINE), order=3, mode="mirror"
+        )
+        planes.append(
+            fine.clip(0, 255).reshape(SIZE, FINE // SIZE, SIZE, FINE // SIZE).mean((1, 3))
+        )
     return np.stack(planes, 2).round().astype(np.uint8)
 
 
@@ -200,13 +256,17 @@ def fault(face: np.ndarray) -> str:
 
 
 def tone(face: np.ndarray) -> str:
-    """colour, or mono where the channels, uint8 (64, 64, 3), hardly deviate from grey, as in sepia."""
+    """colour, or mono where the channels, uint8 (64, 64, 3), hardly deviate from grey, as in
+    sepia.
+    """
     deviation = face - face.mean(2, keepdims=True)
     return "colour" if deviation.std((0, 1)).mean() > COLOUR else "mono"
 
 
 def examine(pixels: np.ndarray, detect: Detect) -> tuple[dict, np.ndarray | None]:
-    """What one original gives: {dropped, crop_px, tone} and the aligned face, None where it was dropped."""
+    """What one original gives: {dropped, crop_px, tone} and the aligned face, None where it was
+    dropped.
+    """
     faces = detect(pixels)
     if len(faces) != 1:
         return {"dropped": "several faces" if faces else "no face"}, None
@@ -224,7 +284,9 @@ def examine(pixels: np.ndarray, detect: Detect) -> tuple[dict, np.ndarray | None
 
 
 def near_duplicates(faces: list[np.ndarray]) -> set[int]:
-    """Which of the faces, uint8 (64, 64, 3), look like an earlier one that is kept, or like its mirror image."""
+    """Which of the faces, uint8 (64, 64, 3), look like an earlier one that is kept, or like its
+    mirror image.
+    """
     kept, drop = np.empty((len(faces), 144), np.float32), set()
     for i, face in enumerate(faces):
         small = Image.fromarray(face).convert("L").resize((12, 12), Image.Resampling.BOX)
@@ -240,14 +302,24 @@ def near_duplicates(faces: list[np.ndarray]) -> set[int]:
 
 
 def splits(records: list[dict]) -> list[str]:
-    """The split of each record's person: the published one, else "train", but "" for a Londoner who is not on the list.
+    """The split of each record's person: the published one, else "train", but "" for a Londoner
+    who is not on the list.
 
-    The list names validation pictures of the Congress and, by person, all Londoners of the collection.
+    The list names validation pictures of the Congress and, by person, all Londoners of the
+    collection.
     """
     with open(SPLIT, newline="") as file:
         published = {row["name"]: row["split"] for row in csv.DictReader(file)}
-    of_person = {r["person"]: published[key] for r in records for key in (r["person"], r["name"]) if key in published}
-    return [of_person.get(r["person"], "train" if r["source"] == "congress" else "") for r in records]
+    of_person = {
+        r["person"]: published[key]
+        for r in records
+        for key in (r["person"], r["name"])
+        if key in published
+    }
+    return [
+        of_person.get(r["person"], "train" if r["source"] == "congress" else "")
+        for r in records
+    ]
 
 
 def resume(path: Path) -> dict[str, dict]:
@@ -260,7 +332,9 @@ def resume(path: Path) -> dict[str, dict]:
 
 
 def examine_all(originals: Path, work: Path, make_detect: Callable[[], Detect]) -> list[dict]:
-    """A record for each original that is a picture; the faces go to `work`, each before its record."""
+    """A record for each original that is a picture; the faces go to `work`, each before its
+    record.
+    """
     done, records, detect = resume(work / "records.jsonl"), [], None
     with open(work / "records.jsonl", "a", encoding="utf-8") as log:
         for record in tqdm(find(originals), unit="pictures", disable=None):
@@ -269,7 +343,8 @@ def examine_all(originals: Path, work: Path, make_detect: Callable[[], Detect]) 
                 continue
             try:
                 pixels = read(originals / record["source_file"])
-            except ValueError as error:  # not recorded, so that a mended file is taken next time
+            # not recorded, so that a mended file is taken next time
+            except ValueError as error:
                 print(f"skipped {record['source_file']}: {error}", file=sys.stderr)
                 continue
             detect = detect or make_detect()
@@ -294,16 +369,25 @@ def table(records: list[dict], columns: list[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def build(out: Path, originals: Path | None = None, make_detect: Callable[[], Detect] = face_mesh) -> list[dict]:
-    """Write faces64.zip and faces64.csv into `out` and return the records, those of dropped originals too.
+def build(
+    out: Path, originals: Path | None = None, make_detect: Callable[[], Detect] = face_mesh
+) -> list[dict]:
+    """Write faces64.zip and faces64.csv into `out` and return the records, those of dropped
+    originals too.
 
-    `originals` has images/*/*.jpg with members.csv, neutral_front/ and smiling_front/, or some of them; they are
-    downloaded where it is None. Raises ValueError where there is nothing to build, or the collection is there already.
+    `originals` has images/*/*.jpg with members.csv, neutral_front/ and smiling_front/, or some
+    of them; they are downloaded where it is None. Raises ValueError where there is nothing to
+    build, or the collection is there already.
     """
     if (out / "faces64.zip").exists():  # written last
-        raise ValueError(f"{out / 'faces64.zip'} is there already: move it away or choose another --out")
+        raise ValueError(
+            f"{out / 'faces64.zip'} is there already: move it away or choose another --out"
+        )
     if originals is not None and not find(originals):
-        raise ValueError(f"no originals in {originals}: it must hold images/*/*.jpg, neutral_front or smiling_front")
+        raise ValueError(
+            f"no originals in {originals}: it must hold images/*/*.jpg, neutral_front or "
+            "smiling_front"
+        )
     work = out / "build"
     work.mkdir(parents=True, exist_ok=True)
     if originals is None:
@@ -314,13 +398,17 @@ def build(out: Path, originals: Path | None = None, make_detect: Callable[[], De
         record["split"] = split
         record["dropped"] = record["dropped"] or ("" if split else "not on the list")
     portraits = [r for r in records if r["source"] == "congress" and not r["dropped"]]
-    for i in near_duplicates([np.asarray(Image.open(work / f"{r['name']}.webp")) for r in portraits]):
+    for i in near_duplicates(
+        [np.asarray(Image.open(work / f"{r['name']}.webp")) for r in portraits]
+    ):
         portraits[i]["dropped"] = "near-duplicate"
     kept = sorted((r for r in records if not r["dropped"]), key=lambda r: r["name"])
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         for r in kept:  # without dates, so that the same faces are the same file
-            file.writestr(zipfile.ZipInfo(f"{r['name']}.webp"), (work / f"{r['name']}.webp").read_bytes())
+            file.writestr(
+                zipfile.ZipInfo(f"{r['name']}.webp"), (work / f"{r['name']}.webp").read_bytes()
+            )
     write(work / "decisions.csv", table(records, [*COLUMNS, "dropped"]))
     write(out / "faces64.csv", table(kept, COLUMNS))
     write(out / "faces64.zip", archive.getvalue())
@@ -328,11 +416,21 @@ def build(out: Path, originals: Path | None = None, make_detect: Callable[[], De
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build, say what was dropped and why, and return 0, or 2 after one line on stderr that says what was wrong."""
+    """Build, say what was dropped and why, and return 0, or 2 after one line on stderr that
+    says what was wrong.
+    """
     style = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="build_faces64.py", description=__doc__, formatter_class=style)
-    parser.add_argument("--out", type=Path, required=True, help="the folder for faces64.zip and faces64.csv")
-    parser.add_argument("--originals", type=Path, help="a folder of them (default: download them to OUT/originals)")
+    parser = argparse.ArgumentParser(
+        prog="build_faces64.py", description=__doc__, formatter_class=style
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the folder for faces64.zip and faces64.csv"
+    )
+    parser.add_argument(
+        "--originals",
+        type=Path,
+        help="a folder of them (default: download them to OUT/originals)",
+    )
     options = parser.parse_args(argv)
     try:
         records = build(options.out, options.originals)
@@ -343,7 +441,10 @@ def main(argv: list[str] | None = None) -> int:
         print("stopped: the same command goes on from here", file=sys.stderr)
         return 130
     reasons = Counter(record["dropped"] or "kept" for record in records)
-    print(f"{len(records)} originals:", ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()))
+    print(
+        f"{len(records)} originals:",
+        ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()),
+    )
     return 0
 
 

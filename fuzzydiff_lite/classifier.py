@@ -1,4 +1,6 @@
-"""A classifier that reads noisy pictures, colour or mono: what classifier guidance follows the gradient of."""
+"""A classifier that reads noisy pictures, colour or mono: what classifier guidance follows the
+gradient of.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +15,26 @@ from .steps import noise_to
 
 
 class ToneClassifier(nn.Module):
-    """Logits (B, 2) of `TONES[:2]`, colour and mono, for pictures at any level: `net(x, levels)`.
+    """Logits (B, 2) of `TONES[:2]`, colour and mono, for pictures at any level:
+    `net(x, levels)`.
 
-    x (B, 3, H, W), of any size; levels (B,) whole numbers 0..T, one a picture. Four strided convolutions, then the
-    mean over the grid that is left. 80 114 parameters.
+    x (B, 3, H, W), of any size; levels (B,) whole numbers 0..T, one a picture. Four strided
+    convolutions, then the mean over the grid that is left. 80 114 parameters.
     """
 
     def __init__(self, schedule: Schedule):
         super().__init__()
         self.register_buffer("alpha_bar", schedule.alpha_bar.float(), persistent=False)
         widths = (5, 32, 48, 64, 64)
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths)
+        )
         self.logits = nn.Linear(widths[-1], 2)
 
     def forward(self, x: Tensor, levels: Tensor) -> Tensor:
         a = self.alpha_bar[levels][:, None, None, None].expand(-1, 1, *x.shape[2:])
-        h = torch.cat([x, a.sqrt(), (1 - a).sqrt()], 1)  # two more channels say how much is picture, how much noise
+        # two more channels say how much is picture, how much noise
+        h = torch.cat([x, a.sqrt(), (1 - a).sqrt()], 1)
         for conv in self.convs:
             h = F.silu(conv(h))  # smooth, so that the gradient is
         return self.logits(h.mean((2, 3)))
@@ -37,14 +43,17 @@ class ToneClassifier(nn.Module):
 def train_classifier(
     pictures: Tensor, labels: Tensor, schedule: Schedule, steps: int = 600, seed: int = 0
 ) -> ToneClassifier:
-    """A `ToneClassifier` that has seen `steps` batches of 64 pictures, each at a random level with fresh noise.
+    """A `ToneClassifier` that has seen `steps` batches of 64 pictures, each at a random level
+    with fresh noise.
 
-    `pictures` (n, 3, H, W) in [-1, 1]; `labels` (n,) whole numbers, 0 colour and 1 mono. Cross-entropy and Adam, its
-    rate falling along a cosine from 2e-3 to 0. The default takes some 15 seconds on two cores for 64x64 pictures.
-    The same seed draws the same batches on every device; torch's own random state stays as it was.
+    `pictures` (n, 3, H, W) in [-1, 1]; `labels` (n,) whole numbers, 0 colour and 1 mono.
+    Cross-entropy and Adam, its rate falling along a cosine from 2e-3 to 0. The default takes
+    some 15 seconds on two cores for 64x64 pictures. The same seed draws the same batches on
+    every device; torch's own random state stays as it was.
 
-    Raises ValueError for pictures or labels of another shape, other labels, only one of the two, or steps that are
-    not a whole number of at least 1. Source: Dhariwal & Nichol 2021, section 4.
+    Raises ValueError for pictures or labels of another shape, other labels, only one of the
+    two, or steps that are not a whole number of at least 1. Source: Dhariwal & Nichol 2021,
+    section 4.
     """
     if pictures.ndim != 4 or pictures.shape[1] != 3 or tuple(labels.shape) != (len(pictures),):
         raise ValueError(
@@ -52,10 +61,13 @@ def train_classifier(
             f"got {tuple(pictures.shape)} and {tuple(labels.shape)}"
         )
     if labels.is_floating_point() or set(labels.tolist()) != {0, 1}:
-        raise ValueError(f"labels must be whole numbers, some 0 and some 1, got {labels.unique().tolist()}")
+        raise ValueError(
+            f"labels must be whole numbers, some 0 and some 1, got {labels.unique().tolist()}"
+        )
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a whole number of at least 1, got {steps}")
-    with torch.random.fork_rng(devices=[]):  # the layers draw their first weights from the global generator
+    # the layers draw their first weights from the global generator
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net = ToneClassifier(schedule).to(pictures.device)
     random = torch.Generator().manual_seed(seed)

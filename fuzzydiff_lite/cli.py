@@ -27,12 +27,17 @@ BATCH = 16  # pictures restored together from a folder
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, or 2 after one line on stderr that says what was wrong."""
+    """Run one command and return its exit code: 0, or 2 after one line on stderr that says what
+    was wrong.
+    """
     try:
         options = parser(COMMANDS).parse_args(argv)
         options.command(options)
     except (ValueError, OSError) as error:
-        print(f"fuzzydiff: error: {(str(error).splitlines() or [repr(error)])[0]}", file=sys.stderr)
+        print(
+            f"fuzzydiff: error: {(str(error).splitlines() or [repr(error)])[0]}",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("fuzzydiff: stopped", file=sys.stderr)
@@ -70,11 +75,20 @@ def restore(options: argparse.Namespace) -> None:
 
 
 def correct(options: argparse.Namespace) -> None:
-    """Find what is not expected of a face in one picture file, or in every picture of a folder, and replace it."""
-    values = {name: value for name in ("steps", "repeats") if (value := getattr(options, name)) is not None}
+    """Find what is not expected of a face in one picture file, or in every picture of a folder,
+    and replace it.
+    """
+    values = {
+        name: value
+        for name in ("steps", "repeats")
+        if (value := getattr(options, name)) is not None
+    }
     jobs = jobs_of(options, [options.statistics], ["map"])
     prior, file = load(options), options.statistics
-    statistics = attention.Statistics.load(file).check(prior) if file else attention.load_statistics(prior)
+    if file:
+        statistics = attention.Statistics.load(file).check(prior)
+    else:
+        statistics = attention.load_statistics(prior)
     act = partial(correct_batch, options, prior, statistics, values)
     in_batches(jobs, options, partial(read_face, options, statistics), act)
 
@@ -82,13 +96,19 @@ def correct(options: argparse.Namespace) -> None:
 def chosen_settings(task: str, method: str, options: argparse.Namespace, **chosen) -> dict:
     """The settings of a method: what the options say, over the method's own."""
     told = {"steps": options.steps, "repeats": options.repeats, **chosen}
-    return settings(task, method, **{name: value for name, value in told.items() if value is not None})
+    return settings(
+        task, method, **{name: value for name, value in told.items() if value is not None}
+    )
 
 
-def jobs_of(options: argparse.Namespace, inputs: list, further: list[str] | None = None) -> dict[Path, Path]:
-    """The pictures to work on and where each result goes, after checks that nothing that is read is written over.
+def jobs_of(
+    options: argparse.Namespace, inputs: list, further: list[str] | None = None
+) -> dict[Path, Path]:
+    """The pictures to work on and where each result goes, after checks that nothing that is
+    read is written over.
 
-    `inputs` are the other files that are read, where there are any; `further` names what is written beside a result.
+    `inputs` are the other files that are read, where there are any; `further` names what is
+    written beside a result.
     """
     source, out = Path(options.input), options.output
     if source.is_dir():
@@ -100,7 +120,10 @@ def jobs_of(options: argparse.Namespace, inputs: list, further: list[str] | None
         check_output(out)
         jobs = {source: out}
     names = [*(further or []), *["preview"] * options.preview]
-    written = [*jobs.values(), *(beside(target, name) for target in jobs.values() for name in names)]
+    written = [
+        *jobs.values(),
+        *(beside(target, name) for target in jobs.values() for name in names),
+    ]
     check_not_lost([*jobs, *filter(None, inputs)], written)
     return jobs
 
@@ -114,10 +137,13 @@ def in_batches(
 ) -> None:
     """Read the pictures whose results are not there yet, and act on `batch` of them together.
 
-    What cannot be read is an error; in a folder it is reported and skipped, and an error at the end.
+    What cannot be read is an error; in a folder it is reported and skipped, and an error at the
+    end.
     """
     folder = Path(options.input).is_dir()
-    waiting = [(path, target) for path, target in jobs.items() if not (folder and target.exists())]
+    waiting = [
+        (path, target) for path, target in jobs.items() if not (folder and target.exists())
+    ]
     if len(waiting) < len(jobs):
         say(options, f"{len(jobs) - len(waiting)} of {len(jobs)} pictures are done already")
     failed = 0
@@ -141,55 +167,88 @@ def read_damaged(options: argparse.Namespace, prior: Prior, path: Path) -> Given
     """The damaged picture in a file; `--mask` may be a folder with a mask of the same name."""
     mask = options.mask
     if mask and Path(mask).is_dir():
-        mask = next((m for m in sorted(Path(mask).iterdir()) if m.stem == path.stem), Path(mask) / path.name)
+        mask = next(
+            (m for m in sorted(Path(mask).iterdir()) if m.stem == path.stem),
+            Path(mask) / path.name,
+        )
     settings = options.blur, options.sigma, options.box, prior.shape[-1]
     given = read(path, options.task, mask, options.m, *settings)
     if given.m is not None and (given.m == 1).all():
-        raise ValueError("every pixel is trusted fully, so nothing would change: give a --mask or an --m below 1")
+        raise ValueError(
+            "every pixel is trusted fully, so nothing would change: give a --mask or an "
+            "--m below 1"
+        )
     return given
 
 
-def read_face(options: argparse.Namespace, statistics: attention.Statistics, path: Path) -> Given:
-    """The picture in a file. Raises ValueError, unless told `--anyway`, where it does not look like an aligned face."""
+def read_face(
+    options: argparse.Namespace, statistics: attention.Statistics, path: Path
+) -> Given:
+    """The picture in a file.
+
+    Raises ValueError, unless told `--anyway`, where it does not look like an aligned face.
+    """
     given = read(path, box=options.box, size=statistics.face.shape[-1])
     likeness = attention.likeness(given.picture, statistics).item()
     if likeness < attention.LEAST_LIKENESS and not options.anyway:
         raise ValueError(
-            f"{path} is no aligned face: its likeness is {likeness:.2f}, that of a face at least "
+            f"{path} is no aligned face: its likeness is {likeness:.2f}, that of a face "
+            "at least "
             f"{attention.LEAST_LIKENESS}; move the square, see --box, or take it --anyway"
         )
     return given
 
 
-def restore_batch(options, prior: Prior, method: str, values: dict, parts: dict[Path, Given]) -> None:
+def restore_batch(
+    options, prior: Prior, method: str, values: dict, parts: dict[Path, Given]
+) -> None:
     """Restore pictures together, each as it would be alone but for rounding, and write them."""
     given = stack(list(parts.values()))
     trust = "" if given.m is None else f"; mean trust in the picture {given.m.mean():.2f}"
-    say(options, f"{method}: {calls(prior.schedule, **values)} network calls for {len(parts)} picture(s){trust}")
+    say(
+        options,
+        f"{method}: {calls(prior.schedule, **values)} network calls for {len(parts)} "
+        f"picture(s){trust}",
+    )
     draw = restorer(prior, given, method, Shared(options.seed), **values)
     write(options, parts, run(draw, progress=not options.quiet), given.m)
 
 
 def correct_batch(
-    options, prior: Prior, statistics: attention.Statistics, values: dict, parts: dict[Path, Given]
+    options,
+    prior: Prior,
+    statistics: attention.Statistics,
+    values: dict,
+    parts: dict[Path, Given],
 ) -> None:
-    """Correct pictures together, each as it would be alone but for rounding, and write them and the maps found."""
+    """Correct pictures together, each as it would be alone but for rounding, and write them and
+    the maps found.
+    """
     pictures = stack(list(parts.values())).picture
     made = attention.correct(prior, pictures, statistics, noise=Shared(options.seed), **values)
     for target, m in zip(parts, made.m.cpu()):
         to_image(m.expand(3, -1, -1) * 2 - 1).save(beside(target, "map"))
-        say(options, f"wrote {beside(target, 'map')}: {1 - m.mean():.1%} of the picture is distrusted")
+        say(
+            options,
+            f"wrote {beside(target, 'map')}: {1 - m.mean():.1%} of the picture is distrusted",
+        )
     write(options, parts, made.picture, made.m)
 
 
-def write(options: argparse.Namespace, parts: dict[Path, Given], restored: Tensor, m: Tensor | None) -> None:
+def write(
+    options: argparse.Namespace, parts: dict[Path, Given], restored: Tensor, m: Tensor | None
+) -> None:
     """Write restored pictures and, where the options ask for it, their previews."""
     for i, (target, part) in enumerate(parts.items()):
         if options.preview:
             maps = [] if m is None else [m[i : i + 1].cpu().expand_as(part.picture) * 2 - 1]
             shown = [part.picture, *maps, restored[i : i + 1].cpu()]
             sheet(torch.cat(shown), columns=len(shown), scale=4).save(beside(target, "preview"))
-            say(options, f"wrote {beside(target, 'preview')}: before{', map of trust' * len(maps)}, after")
+            say(
+                options,
+                f"wrote {beside(target, 'preview')}: "
+                f"before{', map of trust' * len(maps)}, after",
+            )
         to_image(restored[i]).save(target)  # last: what is there is complete
         say(options, f"wrote {target}")
 
@@ -208,7 +267,9 @@ def fit(options: argparse.Namespace) -> None:
 def start_training(options: argparse.Namespace) -> None:
     """Train the prior, or go on training it."""
     print(f"training pictures from {faces64_folder()}")  # before anything is written
-    recipe = Recipe(images=options.images, batch=options.batch, rate=options.rate, seed=options.seed)
+    recipe = Recipe(
+        images=options.images, batch=options.batch, rate=options.rate, seed=options.seed
+    )
     train(options.folder, recipe, options.start, options.minutes)
     print(f"wrote {options.folder / 'average.safetensors'}")
 
@@ -226,7 +287,13 @@ def say(options: argparse.Namespace, line: str) -> None:
         print(line, flush=True)
 
 
-COMMANDS = {"sample": sample, "restore": restore, "correct": correct, "fit": fit, "train": start_training}
+COMMANDS = {
+    "sample": sample,
+    "restore": restore,
+    "correct": correct,
+    "fit": fit,
+    "train": start_training,
+}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The evidence lower bound in closed form: what each part of the chain costs, in bits per dimension.
+"""The evidence lower bound in closed form: what each part of the chain costs, in bits per
+dimension.
 
-The negative bound on -log p(x_0) is L_T + sum of L_{t-1} + L_0 (Eq. (elbo-terms), book/03_elbo): one term for the top
-of the chain and one for each step (t, s) down to level 0. Everything here is computed in float64.
+The negative bound on -log p(x_0) is L_T + sum of L_{t-1} + L_0 (Eq. (elbo-terms),
+book/03_elbo): one term for the top of the chain and one for each step (t, s) down to level 0.
+Everything here is computed in float64.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ HALF_BIN = 1 / 255  # 8-bit values lie 2/255 apart in [-1, 1]
 
 
 def kl_gaussian(mean_q: Tensor, variance_q, mean_p: Tensor | float, variance_p) -> Tensor:
-    """KL(q || p) of two normal distributions in nats, number by number; arguments broadcast, variances above 0.
+    """KL(q || p) of two normal distributions in nats, number by number; arguments broadcast,
+    variances above 0.
 
     Eq. (kl-gaussian), book/03_elbo.
     """
@@ -31,23 +34,27 @@ def kl_gaussian(mean_q: Tensor, variance_q, mean_p: Tensor | float, variance_p) 
 
 
 def decoder(x0: Tensor, mean: Tensor, variance) -> Tensor:
-    """Log-probability in nats of each 8-bit value of `x0` under N(mean, variance): the Gaussian's mass in its bin.
+    """Log-probability in nats of each 8-bit value of `x0` under N(mean, variance): the
+    Gaussian's mass in its bin.
 
-    `x0` in [-1, 1] on the grid of 8-bit values; any shape, that of `mean`. The bins of -1 and 1 reach to infinity, so
-    the 256 probabilities add up to 1. Stable: far out in a tail the result is a large negative number, not -inf.
+    `x0` in [-1, 1] on the grid of 8-bit values; any shape, that of `mean`. The bins of -1 and 1
+    reach to infinity, so the 256 probabilities add up to 1. Stable: far out in a tail the
+    result is a large negative number, not -inf.
     Source: Ho et al. 2020, Eq. 13; Eq. (decoder), book/03_elbo.
     """
-    x0, sigma = x0.double(), torch.as_tensor(variance, dtype=torch.float64, device=x0.device).sqrt()
+    x0 = x0.double()
+    sigma = torch.as_tensor(variance, dtype=torch.float64, device=x0.device).sqrt()
     low = torch.where(x0 < -1 + HALF_BIN, -torch.inf, (x0 - HALF_BIN - mean) / sigma)
     high = torch.where(x0 > 1 - HALF_BIN, torch.inf, (x0 + HALF_BIN - mean) / sigma)
-    mirror = low + high > 0  # Phi(b) - Phi(a) = Phi(-a) - Phi(-b): always subtract where Phi is small
+    mirror = low + high > 0  # Phi(b) - Phi(a) = Phi(-a) - Phi(-b): subtract where Phi is small
     low, high = torch.where(mirror, -high, low), torch.where(mirror, -low, high)
     below, above = torch.special.log_ndtr(low), torch.special.log_ndtr(high)
     return above + torch.log(-torch.expm1(below - above))
 
 
 def bits_per_dim(nats: Tensor) -> Tensor:
-    """Nats of every number of every picture, (B, ...), as bits per dimension of each picture, (B,).
+    """Nats of every number of every picture, (B, ...), as bits per dimension of each picture,
+    (B,).
 
     Eq. (bits-per-dim), book/03_elbo.
     """
@@ -55,9 +62,11 @@ def bits_per_dim(nats: Tensor) -> Tensor:
 
 
 def step_variance(alpha_bar_t, alpha_bar_s, variance: str = "beta-tilde"):
-    """Variance of the step from level t to level s < t: "beta-tilde", that of q(x_s | x_t, x_0), or "beta".
+    """Variance of the step from level t to level s < t: "beta-tilde", that of
+    q(x_s | x_t, x_0), or "beta".
 
-    The step to level 0 has "beta" in both cases: there beta-tilde is 0, and no Gaussian has variance 0.
+    The step to level 0 has "beta" in both cases: there beta-tilde is 0, and no Gaussian has
+    variance 0.
     Raises ValueError for another name.
     """
     if variance not in ("beta-tilde", "beta"):
@@ -74,30 +83,42 @@ def loss_weight(alpha_bar_t, alpha_bar_s, variance: str = "beta-tilde"):
     Source: Ho et al. 2020, Eq. 12; Eq. (weighted-loss), book/03_elbo.
     """
     alpha = alpha_bar_t / alpha_bar_s
-    return (1 - alpha) ** 2 / (2 * step_variance(alpha_bar_t, alpha_bar_s, variance) * alpha * (1 - alpha_bar_t))
+    sigma2 = step_variance(alpha_bar_t, alpha_bar_s, variance)
+    return (1 - alpha) ** 2 / (2 * sigma2 * alpha * (1 - alpha_bar_t))
 
 
 def top_term(x0: Tensor, alpha_bar_T) -> Tensor:
-    """L_T of each picture (B, ...), in bits per dimension, (B,): what q(x_T | x_0) still knows about x_0.
+    """L_T of each picture (B, ...), in bits per dimension, (B,): what q(x_T | x_0) still knows
+    about x_0.
 
     Eq. (elbo-terms), book/03_elbo.
     """
     alpha_bar_T = torch.as_tensor(alpha_bar_T, dtype=torch.float64)
-    return bits_per_dim(kl_gaussian(alpha_bar_T.sqrt() * x0.double(), 1 - alpha_bar_T, 0.0, 1.0))
+    mean = alpha_bar_T.sqrt() * x0.double()
+    return bits_per_dim(kl_gaussian(mean, 1 - alpha_bar_T, 0.0, 1.0))
 
 
 def step_term(
-    x0: Tensor, x: Tensor, guess: Tensor, alpha_bar_t, alpha_bar_s, variance="beta-tilde", eight_bit=True
+    x0: Tensor,
+    x: Tensor,
+    guess: Tensor,
+    alpha_bar_t,
+    alpha_bar_s,
+    variance="beta-tilde",
+    eight_bit=True,
 ) -> Tensor:
-    """The term of the step from `x` at level t to level s, where the prior's E[x0 | x_t] is `guess`.
+    """The term of the step from `x` at level t to level s, where the prior's E[x0 | x_t] is
+    `guess`.
 
-    All three (B, ...); returns bits per dimension, (B,). For s > 0 the KL term L_{t-1}; for the step to level 0
-    L_0 = -log p(x_0 | x_1), of 8-bit values or, without `eight_bit`, of a density. Eq. (elbo-terms), book/03_elbo.
+    All three (B, ...); returns bits per dimension, (B,). For s > 0 the KL term L_{t-1}; for the
+    step to level 0 L_0 = -log p(x_0 | x_1), of 8-bit values or, without `eight_bit`, of a
+    density. Eq. (elbo-terms), book/03_elbo.
     """
     x0, x, guess = x0.double(), x.double(), guess.double()
     sigma2 = step_variance(alpha_bar_t, alpha_bar_s, variance)
     if alpha_bar_s < 1:
-        (mean_q, beta_tilde), (mean_p, _) = (posterior(x, p, alpha_bar_t, alpha_bar_s) for p in (x0, guess))
+        mean_q, beta_tilde = posterior(x, x0, alpha_bar_t, alpha_bar_s)
+        mean_p, _ = posterior(x, guess, alpha_bar_t, alpha_bar_s)
         return bits_per_dim(kl_gaussian(mean_q, beta_tilde, mean_p, sigma2))
     if eight_bit:
         return bits_per_dim(-decoder(x0, guess, sigma2))
@@ -113,11 +134,13 @@ def terms(
     clip: bool = True,
     eight_bit: bool = True,
 ) -> Tensor:
-    """Every term of the negative bound for each picture, (len(levels), B), in bits per dimension.
+    """Every term of the negative bound for each picture, (len(levels), B), in bits per
+    dimension.
 
-    `x0` (B, *prior.shape); `levels` fall to 0 as from `Schedule.levels`. Row 0 is L_T, the others belong to the
-    steps in their order, the last one is the decoder: the sum over rows estimates the bound, from one noise per step
-    without bias. `clip` clamps the prior's guess to [-1, 1], as the samplers do. One network call per step.
+    `x0` (B, *prior.shape); `levels` fall to 0 as from `Schedule.levels`. Row 0 is L_T, the
+    others belong to the steps in their order, the last one is the decoder: the sum over rows
+    estimates the bound, from one noise per step without bias. `clip` clamps the prior's guess
+    to [-1, 1], as the samplers do. One network call per step.
     Eq. (elbo-terms), book/03_elbo.
     """
     alpha_bar = prior.schedule.alpha_bar
@@ -129,11 +152,14 @@ def terms(
     return torch.stack(rows)
 
 
-def gaussian_bound(prior: GaussianPrior, levels: list[int], variance: str = "beta-tilde") -> Tensor:
-    """What `terms` gives on average over pictures drawn from the Gaussian itself, exactly, (len(levels),).
+def gaussian_bound(
+    prior: GaussianPrior, levels: list[int], variance: str = "beta-tilde"
+) -> Tensor:
+    """What `terms` gives on average over pictures drawn from the Gaussian itself, exactly,
+    (len(levels),).
 
-    With a density as decoder and no clipping. Its sum is at least `gaussian_entropy(prior)`, and comes down to it as
-    the levels get dense. Eq. (elbo-terms), book/03_elbo.
+    With a density as decoder and no clipping. Its sum is at least `gaussian_entropy(prior)`,
+    and comes down to it as the levels get dense. Eq. (elbo-terms), book/03_elbo.
     """
     alpha_bar, (spectrum, share) = prior.schedule.alpha_bar, _spectrum(prior)
     top = alpha_bar[levels[0]]
@@ -141,18 +167,21 @@ def gaussian_bound(prior: GaussianPrior, levels: list[int], variance: str = "bet
     rows = [0.5 * (top * second_moment - top - torch.log1p(-top))]
     for t, s in pairwise(levels):
         a, a_s = alpha_bar[t], alpha_bar[s]
-        error = ((1 - a) * spectrum / (a * spectrum + 1 - a) * share).sum()  # of E[x0 | x_t], per dimension
+        left = (1 - a) * spectrum / (a * spectrum + 1 - a)
+        error = (left * share).sum()  # of E[x0 | x_t], per dimension
         sigma2 = step_variance(a, a_s, variance)
         if s > 0:
             ratio = step_variance(a, a_s) / sigma2
-            rows.append(0.5 * (ratio - 1 - ratio.log()) + loss_weight(a, a_s, variance) * a / (1 - a) * error)
+            weight = loss_weight(a, a_s, variance) * a / (1 - a)
+            rows.append(0.5 * (ratio - 1 - ratio.log()) + weight * error)
         else:
             rows.append(0.5 * torch.log(2 * math.pi * sigma2) + error / (2 * sigma2))
     return torch.stack(rows) / math.log(2)
 
 
 def gaussian_entropy(prior: GaussianPrior) -> float:
-    """The average of -log p(x_0) over pictures drawn from the Gaussian, in bits per dimension: no bound is below it.
+    """The average of -log p(x_0) over pictures drawn from the Gaussian, in bits per dimension:
+    no bound is below it.
 
     It is a density's: values in [-1, 1] units, below 0 where the pictures are predictable.
     """
@@ -161,7 +190,9 @@ def gaussian_entropy(prior: GaussianPrior) -> float:
 
 
 def gaussian_likelihood(prior: GaussianPrior, x0: Tensor) -> Tensor:
-    """The exact -log p(x_0) of pictures (B, *shape) under the Gaussian, in bits per dimension, (B,)."""
+    """The exact -log p(x_0) of pictures (B, *shape) under the Gaussian, in bits per dimension,
+    (B,).
+    """
     z = (x0 - prior.mean).double().flatten(1)
     d, k = prior.directions.shape
     along = z @ prior.directions.double()
@@ -178,4 +209,5 @@ def _spectrum(prior: GaussianPrior) -> tuple[Tensor, Tensor]:
     if k == d:
         return variances, torch.full((d,), 1 / d, dtype=torch.float64)
     rest = torch.tensor([float(prior.rest)], dtype=torch.float64)
-    return torch.cat([variances, rest]), torch.tensor([1.0] * k + [d - k], dtype=torch.float64) / d
+    counts = torch.tensor([1.0] * k + [d - k], dtype=torch.float64)
+    return torch.cat([variances, rest]), counts / d

@@ -1,4 +1,6 @@
-"""What two sets of pictures are compared by: features that need no download, and the distance between their sets."""
+"""What two sets of pictures are compared by: features that need no download, and the distance
+between their sets.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +10,62 @@ from torch import Tensor
 
 
 def hog(pictures: Tensor) -> Tensor:
-    """Histograms of oriented gradients of pictures (n, 3, H, W) in [-1, 1], (n, d) float32; 64 pixels: d = 1568.
+    """Histograms of oriented gradients of pictures (n, 3, H, W) in [-1, 1], (n, d) float32; 64
+    pixels: d = 1568.
 
-    scikit-image's: 8 orientations, cells of 8x8 pixels, blocks of 2x2 cells; the colour with the strongest gradient
-    counts. They see edges and texture, and neither brightness nor contrast. About 2 ms a picture on one core.
+    scikit-image's: 8 orientations, cells of 8x8 pixels, blocks of 2x2 cells; the colour with
+    the strongest gradient counts. They see edges and texture, and neither brightness nor
+    contrast. About 2 ms a picture on one core.
 
-    Raises ValueError for another shape, and for sides that are less than two cells. Source: Dalal & Triggs 2005.
+    Raises ValueError for another shape, and for sides that are less than two cells. Source:
+    Dalal & Triggs 2005.
     """
     from skimage.feature import hog as of_one
 
-    if pictures.ndim != 4 or pictures.shape[1] != 3 or not len(pictures) or min(pictures.shape[2:]) < 16:
-        raise ValueError(f"wanted pictures (n, 3, H, W) of at least 16x16 pixels, got {tuple(pictures.shape)}")
-    settings = {"orientations": 8, "pixels_per_cell": (8, 8), "cells_per_block": (2, 2), "channel_axis": 0}
-    return torch.from_numpy(np.stack([of_one(x, **settings) for x in pictures.float().cpu().numpy()])).float()
+    if (
+        pictures.ndim != 4
+        or pictures.shape[1] != 3
+        or not len(pictures)
+        or min(pictures.shape[2:]) < 16
+    ):
+        raise ValueError(
+            "wanted pictures (n, 3, H, W) of at least 16x16 pixels, got "
+            f"{tuple(pictures.shape)}"
+        )
+    settings = {
+        "orientations": 8,
+        "pixels_per_cell": (8, 8),
+        "cells_per_block": (2, 2),
+        "channel_axis": 0,
+    }
+    return torch.from_numpy(
+        np.stack([of_one(x, **settings) for x in pictures.float().cpu().numpy()])
+    ).float()
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Squared Fréchet distance between Gaussians with the means and covariances of features (n, d) and (m, d).
+    """Squared Fréchet distance between Gaussians with the means and covariances of features
+    (n, d) and (m, d).
 
-    |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a^1/2 C_b C_a^1/2)^1/2), in the square of the features' unit, in float64.
-    Zero where both have one mean and one covariance. Too large for few rows: compare at equal numbers.
+    |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a^1/2 C_b C_a^1/2)^1/2), in the square of the
+    features' unit, in float64. Zero where both have one mean and one covariance. Too large for
+    few rows: compare at equal numbers.
 
-    Raises ValueError for features that are not two matrices of one width, with at least 2 rows each, all finite.
-    Eq. (frechet), book/04_network. Source: Dowson & Landau 1982; for pictures, Heusel et al. 2017.
+    Raises ValueError for features that are not two matrices of one width, with at least 2 rows
+    each, all finite.
+    Eq. (frechet), book/04_network. Source: Dowson & Landau 1982; for pictures, Heusel
+    et al. 2017.
     """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2 or not a.shape[1]:
+    if (
+        a.ndim != 2
+        or b.ndim != 2
+        or a.shape[1] != b.shape[1]
+        or min(len(a), len(b)) < 2
+        or not a.shape[1]
+    ):
         raise ValueError(
-            f"wanted features (n, d) and (m, d) with n and m at least 2, got {tuple(a.shape)} and {tuple(b.shape)}"
+            "wanted features (n, d) and (m, d) with n and m at least 2, "
+            f"got {tuple(a.shape)} and {tuple(b.shape)}"
         )
     a, b = a.double(), b.double()
     if not (a.isfinite().all() and b.isfinite().all()):
@@ -44,5 +75,6 @@ def frechet(a: Tensor, b: Tensor) -> float:
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     product = root @ cov_b @ root  # symmetric, unlike C_a C_b, which has the same eigenvalues
     overlap = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt().sum()
-    distance = (a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * overlap
+    between = (a.mean(0) - b.mean(0)).square().sum()
+    distance = between + cov_a.trace() + cov_b.trace() - 2 * overlap
     return distance.clamp(min=0).item()  # rounding may leave it just below

@@ -29,9 +29,13 @@ def half(size: int = 64) -> Tensor:
 
 
 def stripes(size: int = 64, width: int = 8, gap: int = 8) -> Tensor:
-    """Horizontal stripes: `width` rows are kept, `gap` rows are missing, and so on from the top."""
+    """Horizontal stripes: `width` rows are kept, `gap` rows are missing, and so on from the
+    top.
+    """
     if width < 0 or gap < 0 or width + gap < 1:
-        raise ValueError(f"width and gap must be at least 0 and not both 0, got {width} and {gap}")
+        raise ValueError(
+            f"width and gap must be at least 0 and not both 0, got {width} and {gap}"
+        )
     kept = torch.arange(size) % (width + gap) < width
     return kept.float()[:, None].expand(1, 1, size, size).clone()
 
@@ -46,28 +50,44 @@ def random_pixels(keep: float = 0.3, size: int = 64, noise: Noise | None = None)
     return mask.reshape(1, 1, size, size)
 
 
-def strokes(count: int = 3, width: int = 5, size: int = 64, noise: Noise | None = None) -> Tensor:
-    """`count` missing brush strokes of `width` pixels, each through five random points: a free-form hole."""
+def strokes(
+    count: int = 3, width: int = 5, size: int = 64, noise: Noise | None = None
+) -> Tensor:
+    """`count` missing brush strokes of `width` pixels, each through five random points: a
+    free-form hole.
+    """
     z = (noise or Noise()).branch(BRANCH)((1, count, 5, 2))[0]
     points = size * torch.special.ndtr(z)  # normal to uniform
     image = Image.new("L", (size, size), 255)
     for stroke in points.tolist():
-        ImageDraw.Draw(image).line([tuple(point) for point in stroke], fill=0, width=width, joint="curve")
+        ImageDraw.Draw(image).line(
+            [tuple(point) for point in stroke], fill=0, width=width, joint="curve"
+        )
     return torch.tensor(list(image.tobytes())).reshape(1, 1, size, size) / 255
 
 
-NAMES = {"box": box, "half": half, "stripes": stripes, "random_pixels": random_pixels, "strokes": strokes}
+NAMES = {
+    "box": box,
+    "half": half,
+    "stripes": stripes,
+    "random_pixels": random_pixels,
+    "strokes": strokes,
+}
 
 
 def named(name: str, size: int = 64) -> Tensor:
-    """The mask of that name with its usual settings. Raises ValueError, which lists the names, for another one."""
+    """The mask of that name with its usual settings.
+
+    Raises ValueError, which lists the names, for another one.
+    """
     if name not in NAMES:
         raise ValueError(f"mask must be one of {', '.join(NAMES)}, got {name!r}")
     return NAMES[name](size=size)
 
 
 def soften(mask: Tensor, sigma: float) -> Tensor:
-    """A fuzzy map: `mask` (..., H, W) blurred by a Gaussian of standard deviation `sigma` pixels, still in [0, 1].
+    """A fuzzy map: `mask` (..., H, W) blurred by a Gaussian of standard deviation `sigma`
+    pixels, still in [0, 1].
 
     The borders repeat outwards, and beyond 4 `sigma` from an edge of the mask nothing changes.
     """

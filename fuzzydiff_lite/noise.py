@@ -1,7 +1,9 @@
-"""The one source of randomness: a counter-based generator that gives the same noise on every machine.
+"""The one source of randomness: a counter-based generator that gives the same noise on every
+machine.
 
-Number `index` of draw `draw` of stream `stream` is a hash of (seed, branch, draw, stream, index) and nothing else.
-So the noise does not depend on device, batch size or library, and `assets/noise.js` draws the same in a browser.
+Number `index` of draw `draw` of stream `stream` is a hash of
+(seed, branch, draw, stream, index) and nothing else. So the noise does not depend on device,
+batch size or library, and `assets/noise.js` draws the same in a browser.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: spreads neighbouring counters over a
 
 
 def hash32(h):
-    """Mix the bits of 32-bit integers: Python int, NumPy int64 array or torch int64 tensor, values 0..2^32 - 1.
+    """Mix the bits of 32-bit integers: Python int, NumPy int64 array or torch int64 tensor,
+    values 0..2^32 - 1.
 
-    Source: the two-multiplication hash of C. Wellons' search for low-bias integer hashes (2018, public domain).
+    Source: the two-multiplication hash of C. Wellons' search for low-bias integer hashes
+    (2018, public domain).
     """
     h = h ^ (h >> 16)  # a new array; from here on in place, which is twice as fast
     h *= 0x7FEB352D
@@ -42,7 +46,9 @@ def _key(*counters):
 
 
 def _normals(xp, keys, counters):
-    """Box-Muller on hashed counters: `keys` (B, 1, 1) and `counters` (2, n), both int64 of the library `xp`."""
+    """Box-Muller on hashed counters: `keys` (B, 1, 1) and `counters` (2, n), both int64 of the
+    library `xp`.
+    """
     uniform = xp.asarray(hash32(counters ^ keys), dtype=xp.float64) / 2.0**32
     radius = xp.sqrt(-2.0 * xp.log(uniform[:, 0] + 2.0**-32))  # never the log of 0
     angle = (2.0 * math.pi) * uniform[:, 1]
@@ -50,7 +56,9 @@ def _normals(xp, keys, counters):
 
 
 def _counters(count: int) -> np.ndarray:
-    """The even counters 0, 2, ... and the odd ones 1, 3, ... for `count` numbers, spread over 32 bits, (2, n)."""
+    """The even counters 0, 2, ... and the odd ones 1, 3, ... for `count` numbers, spread over
+    32 bits, (2, n).
+    """
     return np.arange((count + 1) // 2 * 2, dtype=np.int64).reshape(-1, 2).T * GOLDEN & MASK
 
 
@@ -59,7 +67,9 @@ def _counters_on(count: int, device: torch.device) -> Tensor:
     return torch.from_numpy(_counters(count)).contiguous().to(device)
 
 
-def standard_normal(seed: int, stream: int, draw: int, count: int, branch: int = 0) -> np.ndarray:
+def standard_normal(
+    seed: int, stream: int, draw: int, count: int, branch: int = 0
+) -> np.ndarray:
     """`count` standard normal numbers in NumPy, float32: what `Noise` gives for one picture.
 
     The first half are the cosines of Box-Muller, the second half the sines.
@@ -70,12 +80,14 @@ def standard_normal(seed: int, stream: int, draw: int, count: int, branch: int =
 
 
 class Noise:
-    """Standard normal noise. Each call draws anew; each picture of a batch has a stream of its own.
+    """Standard normal noise. Each call draws anew; each picture of a batch has a stream of its
+    own.
 
-    `Noise(seed)` on a batch of n gives picture i what `Noise(seed, first=i)` gives a batch of one.
-    `branch(k)` is an independent source with the same seed: a sampler draws what it adds to the picture from one
-    branch and what it adds to its measurement from another, so that both can be compared with simpler samplers.
-    Seeds count modulo 2^32. Raises ValueError for a seed that is not a whole number of at least 0.
+    `Noise(seed)` on a batch of n gives picture i what `Noise(seed, first=i)` gives a batch of
+    one. `branch(k)` is an independent source with the same seed: a sampler draws what it adds
+    to the picture from one branch and what it adds to its measurement from another, so that
+    both can be compared with simpler samplers. Seeds count modulo 2^32. Raises ValueError for a
+    seed that is not a whole number of at least 0.
     """
 
     def __init__(self, seed: int = 0, first: int = 0, _branch: int = 0):
@@ -94,7 +106,9 @@ class Noise:
         streams = torch.arange(self.first, self.first + batch, device=device)
         keys = _key(self.seed, self._branch, self._draw, streams)
         self._draw += 1
-        cos, sin = _normals(torch, keys[:, None, None], _counters_on(count, torch.device(device)))
+        cos, sin = _normals(
+            torch, keys[:, None, None], _counters_on(count, torch.device(device))
+        )
         return torch.cat([cos, sin], 1)[:, :count].to(dtype).reshape(batch, *rest)
 
     def like(self, x: Tensor) -> Tensor:
@@ -105,7 +119,8 @@ class Noise:
 class Shared(Noise):
     """Noise that is the same for every picture of a batch: that of its first picture.
 
-    So pictures restored together differ by their settings alone, and each is what it would be by itself.
+    So pictures restored together differ by their settings alone, and each is what it would be
+    by itself.
     """
 
     def branch(self, number: int) -> Shared:
@@ -117,7 +132,10 @@ class Shared(Noise):
 
 
 class Replay:
-    """A source that hands out recorded draws in order; every branch of it shares the one list. For tests."""
+    """A source that hands out recorded draws in order; every branch of it shares the one list.
+
+    For tests.
+    """
 
     def __init__(self, draws: Iterable[Tensor]):
         self._draws = iter(draws)
@@ -136,5 +154,8 @@ class Replay:
         if draw is None:
             raise ValueError("the sampler draws more often than was recorded")
         if draw.shape != x.shape:
-            raise ValueError(f"the recorded draw has shape {tuple(draw.shape)}, the sampler wants {tuple(x.shape)}")
+            raise ValueError(
+                f"the recorded draw has shape {tuple(draw.shape)}, the sampler wants "
+                f"{tuple(x.shape)}"
+            )
         return draw.to(x)

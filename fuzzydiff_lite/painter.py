@@ -1,4 +1,6 @@
-"""A picture to paint the map m on: fuzzy conditioning follows the brush, in Jupyter and in the built page."""
+"""A picture to paint the map m on: fuzzy conditioning follows the brush, in Jupyter and in the
+built page.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,14 @@ SHAPES = {  # what a button fills: rectangles, each left, top, right, bottom
 SETTINGS = {"scale": 1.0, "steps": 20, "J": 3, "seed": 0, "per": "fusion", "fix": True}
 
 
-def save(path: str | Path, prior: GaussianPrior, pictures: Mapping[str, Tensor], **stamp: str) -> None:
+def save(
+    path: str | Path, prior: GaussianPrior, pictures: Mapping[str, Tensor], **stamp: str
+) -> None:
     """Write a small Gaussian and the pictures of a painter, all in 8 bits, to `path` (.json).
 
-    `prior` knows pictures (3, 32, 32); `pictures` has (1, 3, 32, 32) in [-1, 1] by name; `stamp`, e.g.
-    weights_sha256="…", says what made them. Each direction is a whole number from -127 to 127 times its scale.
+    `prior` knows pictures (3, 32, 32); `pictures` has (1, 3, 32, 32) in [-1, 1] by name;
+    `stamp`, e.g. weights_sha256="…", says what made them. Each direction is a whole number from
+    -127 to 127 times its scale.
     """
     scales = prior.directions.abs().amax(0) / 127
     steps = (prior.directions / scales).round().to(torch.int8).T.contiguous()
@@ -51,11 +56,15 @@ def save(path: str | Path, prior: GaussianPrior, pictures: Mapping[str, Tensor],
         "scales": [float(f"{value:.6g}") for value in scales],
         "directions": _base64(steps),
     }
-    Path(path).write_text(json.dumps(facts, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    Path(path).write_text(
+        json.dumps(facts, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
+    )
 
 
 def shape(name: str) -> Tensor:
-    """The map (1, 1, 32, 32) that a button makes with the brush's m at 0: 0 in the shape, 1 around it."""
+    """The map (1, 1, 32, 32) that a button makes with the brush's m at 0: 0 in the shape, 1
+    around it.
+    """
     if name not in SHAPES:
         raise ValueError(f"shape must be one of {', '.join(SHAPES)}, got {name!r}")
     m = torch.ones(1, 1, SIZE, SIZE)
@@ -65,21 +74,30 @@ def shape(name: str) -> Tensor:
 
 
 class Painter:
-    """Paint m, see the face that fuzzy conditioning makes of it. Shown by a notebook as HTML that needs no kernel.
+    """Paint m, see the face that fuzzy conditioning makes of it. Shown by a notebook as HTML
+    that needs no kernel.
 
-    A browser cannot run the network, so the prior is the Gaussian of the faces, at 32 x 32 pixels: its denoiser is
-    closed, Eq. (gaussian-denoiser), book/04_network. `restore` gives in Python what the page shows.
-    `pictures` holds what can be painted on, by name, (1, 3, 32, 32) in [-1, 1]; `prior` is the `GaussianPrior`.
+    A browser cannot run the network, so the prior is the Gaussian of the faces, at 32 x 32
+    pixels: its denoiser is closed, Eq. (gaussian-denoiser), book/04_network. `restore` gives in
+    Python what the page shows. `pictures` holds what can be painted on, by name, (1, 3, 32, 32)
+    in [-1, 1]; `prior` is the `GaussianPrior`.
     """
 
     def __init__(self, start: str = "box"):
-        self._start, self._spec = shape(start), json.loads((FOLDER / "painter.json").read_text(encoding="utf-8"))
-        self.pictures = {name: _picture(text)[None] for name, text in self._spec["pictures"].items()}
+        self._start = shape(start)
+        self._spec = json.loads((FOLDER / "painter.json").read_text(encoding="utf-8"))
+        self.pictures = {
+            name: _picture(text)[None] for name, text in self._spec["pictures"].items()
+        }
         self._spec |= {"start": start, "shapes": SHAPES, "settings": SETTINGS, "tint": TINT}
         scales, variances = (torch.tensor(self._spec[name]) for name in ("scales", "variances"))
-        steps = torch.frombuffer(bytearray(base64.b64decode(self._spec["directions"])), dtype=torch.int8)
+        steps = torch.frombuffer(
+            bytearray(base64.b64decode(self._spec["directions"])), dtype=torch.int8
+        )
         directions = (steps.reshape(len(scales), -1) * scales[:, None]).T.contiguous()
-        self.prior = GaussianPrior(_picture(self._spec["mean"]), self._spec["rest"], directions, variances)
+        self.prior = GaussianPrior(
+            _picture(self._spec["mean"]), self._spec["rest"], directions, variances
+        )
 
     def restore(
         self,
@@ -91,35 +109,49 @@ class Painter:
         per: str = SETTINGS["per"],
         fix: bool = SETTINGS["fix"],
     ) -> Tensor:
-        """What the page shows for a map m, a number or (1, 1, 32, 32) in [0, 1], and its controls: (1, 3, 32, 32).
+        """What the page shows for a map m, a number or (1, 1, 32, 32) in [0, 1], and its
+        controls: (1, 3, 32, 32).
 
-        Without a name the first picture is restored. Raises ValueError like `samplers.fuzzy`, and for another name.
+        Without a name the first picture is restored. Raises ValueError like `samplers.fuzzy`,
+        and for another name.
         """
         picture = picture or next(iter(self.pictures))
         if picture not in self.pictures:
-            raise ValueError(f"picture must be one of {', '.join(self.pictures)}, got {picture!r}")
-        return run(fuzzy(self.prior, self.pictures[picture], m, steps, J, Noise(seed), fix, per=per))
+            raise ValueError(
+                f"picture must be one of {', '.join(self.pictures)}, got {picture!r}"
+            )
+        return run(
+            fuzzy(self.prior, self.pictures[picture], m, steps, J, Noise(seed), fix, per=per)
+        )
 
     def to_html(self) -> str:
-        """The painter of the built page, script and style inside; without scripts it is a picture of its start."""
-        style, *scripts = ((FOLDER / name).read_text(encoding="utf-8") for name in ["painter.css", *SCRIPTS])
+        """The painter of the built page, script and style inside; without scripts it is a
+        picture of its start.
+        """
+        files = ["painter.css", *SCRIPTS]
+        style, *scripts = ((FOLDER / name).read_text(encoding="utf-8") for name in files)
         y = next(iter(self.pictures.values()))
         tint = from_uint8(torch.tensor(TINT, dtype=torch.uint8))[None, :, None, None]
         clear = 0.2 + 0.8 * self._start
-        both = sheet(torch.cat([clear * y + (1 - clear) * tint, self.restore(self._start)]), columns=2)
+        painted = clear * y + (1 - clear) * tint
+        both = sheet(torch.cat([painted, self.restore(self._start)]), columns=2)
         image = both.resize((512, 256), Image.Resampling.BICUBIC)
-        alt = (
-            f"A face whose {self._spec['start']} is not trusted, covered in blue, and beside it what is restored there."
+        alt = f"A face whose {self._spec['start']} is not trusted, covered in blue, and beside it what is restored there."
+        spec = html.escape(json.dumps(self._spec, ensure_ascii=False), quote=False).replace(
+            "'", "&#39;"
         )
-        spec = html.escape(json.dumps(self._spec, ensure_ascii=False), quote=False).replace("'", "&#39;")
         return (
             f"<style>{style}</style><fuzzy-painter data-spec='{spec}'>"
-            f"<img class='fallback' src='{data_uri('webp', webp(image, quality=90))}' alt='{alt}' width='512' height='256'>"
+            f"<img class='fallback' src='{data_uri('webp', webp(image, quality=90))}' "
+            f"alt='{alt}' width='512' height='256'>"
             f"</fuzzy-painter><script>{''.join(scripts)}</script>"
         )
 
     def _repr_mimebundle_(self, **kwargs):
-        return {"text/html": self.to_html(), "text/plain": f"Painter({', '.join(self.pictures)})"}
+        return {
+            "text/html": self.to_html(),
+            "text/plain": f"Painter({', '.join(self.pictures)})",
+        }
 
 
 def _base64(values: Tensor) -> str:
@@ -127,6 +159,8 @@ def _base64(values: Tensor) -> str:
 
 
 def _picture(text: str) -> Tensor:
-    """8-bit values of three colours, one colour after another, as a picture (3, 32, 32) in [-1, 1]."""
+    """8-bit values of three colours, one colour after another, as a picture (3, 32, 32) in
+    [-1, 1].
+    """
     values = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
     return from_uint8(torch.from_numpy(values.copy()).reshape(3, SIZE, SIZE))

@@ -20,23 +20,29 @@ from .data import to_image
 
 DPI = 100
 CELL = 128  # pixels of the page that one picture of `show` takes at scale 1
-# Okabe & Ito's eight colours (2008), which the colour-blind can tell apart; yellow left out: too light for lines.
+# Okabe & Ito's eight colours (2008), which the colour-blind can tell apart; yellow left out:
+# too light for lines.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
 
 def sheet(pictures: Tensor, columns: int | None = None, scale: int = 1) -> Image.Image:
-    """Pictures (n, 3, H, W) side by side in rows of `columns`, as one Pillow picture, enlarged by `scale`."""
+    """Pictures (n, 3, H, W) side by side in rows of `columns`, as one Pillow picture, enlarged
+    by `scale`.
+    """
     columns = columns or math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
     n, c, h, w = pictures.shape
     canvas = torch.ones(rows * columns, c, h, w)
     canvas[:n] = pictures.cpu()
-    whole = canvas.reshape(rows, columns, c, h, w).permute(2, 0, 3, 1, 4).reshape(c, rows * h, columns * w)
-    return to_image(whole).resize((scale * columns * w, scale * rows * h), Image.Resampling.NEAREST)
+    tiles = canvas.reshape(rows, columns, c, h, w).permute(2, 0, 3, 1, 4)
+    whole = to_image(tiles.reshape(c, rows * h, columns * w))
+    return whole.resize((scale * columns * w, scale * rows * h), Image.Resampling.NEAREST)
 
 
 def style() -> None:
-    """Set Matplotlib's defaults for the book: colours the colour-blind can tell apart, white paper, no clutter."""
+    """Set Matplotlib's defaults for the book: colours the colour-blind can tell apart, white
+    paper, no clutter.
+    """
     plt.rcParams.update(
         {
             "axes.prop_cycle": plt.cycler(color=COLOURS),
@@ -56,14 +62,17 @@ def style() -> None:
 def picture(x: Tensor | Image.Image) -> Image.Image:
     """What the book shows for `x`, as an RGB Pillow picture.
 
-    Three channels, (3, H, W) or (1, 3, H, W), are a picture in [-1, 1]; one channel, (1, H, W) or (1, 1, H, W), is
-    a map in [0, 1]: white keeps, black hallucinates. A Pillow picture stays as it is. Raises ValueError for others.
+    Three channels, (3, H, W) or (1, 3, H, W), are a picture in [-1, 1]; one channel, (1, H, W)
+    or (1, 1, H, W), is a map in [0, 1]: white keeps, black hallucinates. A Pillow picture stays
+    as it is. Raises ValueError for others.
     """
     if isinstance(x, Image.Image):
         return x.convert("RGB")
     flat = x[0] if x.ndim == 4 and len(x) == 1 else x
     if flat.ndim != 3 or flat.shape[0] not in (1, 3):
-        raise ValueError(f"wanted one picture (3, H, W) or one map (1, H, W), got {tuple(x.shape)}")
+        raise ValueError(
+            f"wanted one picture (3, H, W) or one map (1, H, W), got {tuple(x.shape)}"
+        )
     flat = flat.detach().float()
     return to_image(flat if len(flat) == 3 else (2 * flat - 1).expand(3, -1, -1))
 
@@ -74,11 +83,13 @@ def show(
     columns: int | None = None,
     scale: float = 1.0,
 ) -> Figure:
-    """A row, or a grid of `columns`, of pictures in [-1, 1] and of one-channel maps in [0, 1], each under its title.
+    """A row, or a grid of `columns`, of pictures in [-1, 1] and of one-channel maps in [0, 1],
+    each under its title.
 
-    `pictures` is a batch (n, 3|1, H, W) or a list of what `picture` takes. Every pixel becomes a square of whole
-    pixels: 2 x 2 for 64-pixel faces at `scale` 1. A notebook shows the figure once, whether or not it is the cell's
-    last value. Raises ValueError where titles and pictures do not match in number.
+    `pictures` is a batch (n, 3|1, H, W) or a list of what `picture` takes. Every pixel becomes
+    a square of whole pixels: 2 x 2 for 64-pixel faces at `scale` 1. A notebook shows the figure
+    once, whether or not it is the cell's last value. Raises ValueError where titles and
+    pictures do not match in number.
     """
     images = [picture(x) for x in pictures]
     titles = [""] * len(images) if titles is None else list(titles)
@@ -93,7 +104,11 @@ def show(
     head = max(6 + 15 * (title.count("\n") + 1) if title else 0 for title in titles)
     across, down = columns * (width + gap) + gap, rows * (height + head + gap) + gap
     figure = plt.figure(
-        FigureClass=Shown, figsize=(across / DPI, down / DPI), dpi=DPI, facecolor="white", layout="none"
+        FigureClass=Shown,
+        figsize=(across / DPI, down / DPI),
+        dpi=DPI,
+        facecolor="white",
+        layout="none",
     )
     for i, (image, title) in enumerate(zip(images, titles)):
         row, column = divmod(i, columns)
@@ -107,7 +122,9 @@ def show(
 
 
 class Shown(Figure):
-    """A pyplot figure that is closed when it is displayed, so that the cell that returns it shows it only once."""
+    """A pyplot figure that is closed when it is displayed, so that the cell that returns it
+    shows it only once.
+    """
 
     def _ipython_display_(self):
         png = io.BytesIO()
@@ -116,10 +133,11 @@ class Shown(Figure):
 
 
 def figure_image(figure: Figure) -> Image.Image:
-    """A Matplotlib figure as a Pillow picture on white paper, 100 pixels an inch; the figure is closed.
+    """A Matplotlib figure as a Pillow picture on white paper, 100 pixels an inch; the figure is
+    closed.
 
-    The picture has the figure's size, so that the frames of an explorer do not jump; what the figure holds is fitted
-    into it.
+    The picture has the figure's size, so that the frames of an explorer do not jump; what the
+    figure holds is fitted into it.
     """
     if figure.get_layout_engine() is None and not isinstance(figure, Shown):
         figure.set_layout_engine("constrained")

@@ -1,6 +1,8 @@
-"""Priors: what a sampler knows about clean pictures, asked through one question, "what is E[x0 | x_t]?".
+"""Priors: what a sampler knows about clean pictures, asked through one question, "what is
+E[x0 | x_t]?".
 
-`Prior` wraps any denoising network; `GaussianPrior` and `EmpiricalPrior` answer exactly, for teaching and tests.
+`Prior` wraps any denoising network; `GaussianPrior` and `EmpiricalPrior` answer exactly, for
+teaching and tests.
 """
 
 from __future__ import annotations
@@ -13,16 +15,20 @@ from .steps import eps_from_x0, gaussian_denoiser, x0_from_eps
 
 
 class Prior:
-    """A denoiser at every level: `prior.x0(x, t)` and `prior.eps(x, t)` for pictures x (B, *shape) at level t.
+    """A denoiser at every level: `prior.x0(x, t)` and `prior.eps(x, t)` for pictures x
+    (B, *shape) at level t.
 
-    `net(x, levels)` or, with a `label`, `net(x, levels, labels)` gets levels and labels as (B,) integer tensors and
-    returns what it `predicts`: "v", "eps" or "x0". More channels than the picture has (a learned variance) are cut.
-    Gradients flow where `x` requires them and nowhere else.
+    `net(x, levels)` or, with a `label`, `net(x, levels, labels)` gets levels and labels as (B,)
+    integer tensors and returns what it `predicts`: "v", "eps" or "x0". More channels than the
+    picture has (a learned variance) are cut. Gradients flow where `x` requires them and nowhere
+    else.
 
-    `variance`, where it is known, is the variance of the clean pictures along the line from their mean to one of
-    them, see `variance_along`. `weights` is the SHA-256 of the file the network came from, if any.
+    `variance`, where it is known, is the variance of the clean pictures along the line from
+    their mean to one of them, see `variance_along`. `weights` is the SHA-256 of the file the
+    network came from, if any.
 
-    Raises ValueError for a picture of another shape, a level outside 1..T, or an unknown `predicts`.
+    Raises ValueError for a picture of another shape, a level outside 1..T, or an unknown
+    `predicts`.
     Eq. (v-prediction), book/04_network.
     """
 
@@ -30,10 +36,13 @@ class Prior:
     variance: float | None = None
     weights: str | None = None
 
-    def __init__(self, net, schedule: Schedule, shape=(3, 64, 64), predicts="v", label=None, device="cpu"):
+    def __init__(
+        self, net, schedule: Schedule, shape=(3, 64, 64), predicts="v", label=None, device="cpu"
+    ):
         if predicts not in ("v", "eps", "x0"):
             raise ValueError(f'predicts must be "v", "eps" or "x0", got {predicts!r}')
-        self.net, self.schedule, self.shape, self.predicts, self.label = net, schedule, tuple(shape), predicts, label
+        self.net, self.schedule, self.shape = net, schedule, tuple(shape)
+        self.predicts, self.label = predicts, label
         self.device, self.dtype = torch.device(device), torch.float32
 
     def x0(self, x: Tensor, t: int) -> Tensor:
@@ -53,57 +62,83 @@ class Prior:
         a = self.schedule.alpha_bar[t]
         if self.predicts == "x0":
             return out
-        return x0_from_eps(x, out, a) if self.predicts == "eps" else a.sqrt() * x - (1 - a).sqrt() * out
+        return (
+            x0_from_eps(x, out, a)
+            if self.predicts == "eps"
+            else a.sqrt() * x - (1 - a).sqrt() * out
+        )
 
     def _check(self, x, t):
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(
-                f"this prior knows pictures of shape (B, {', '.join(map(str, self.shape))}), got {tuple(x.shape)}"
+                "this prior knows pictures of shape (B, "
+                f"{', '.join(map(str, self.shape))}), got {tuple(x.shape)}"
             )
         if not 1 <= t <= self.schedule.T:
             raise ValueError(f"level must be between 1 and {self.schedule.T}, got {t}")
 
 
 class GaussianPrior(Prior):
-    """Clean pictures are Gaussian, so the denoiser is exact. Works in the device and dtype of `mean`.
+    """Clean pictures are Gaussian, so the denoiser is exact. Works in the device and dtype of
+    `mean`.
 
-    `mean` has the shape of a picture; the covariance has orthonormal `directions` (d, K) with `variances` (K,) and
-    the variance `rest` everywhere else. Without directions it is `rest` times the identity.
+    `mean` has the shape of a picture; the covariance has orthonormal `directions` (d, K) with
+    `variances` (K,) and the variance `rest` everywhere else. Without directions it is `rest`
+    times the identity.
     Eq. (gaussian-denoiser), book/04_network.
     """
 
-    def __init__(self, mean: Tensor, rest=1.0, directions=None, variances=None, schedule: Schedule | None = None):
+    def __init__(
+        self,
+        mean: Tensor,
+        rest=1.0,
+        directions=None,
+        variances=None,
+        schedule: Schedule | None = None,
+    ):
         self.mean, self.rest, self.shape = mean, rest, tuple(mean.shape)
         self.directions = mean.new_zeros(mean.numel(), 0) if directions is None else directions
         self.variances = mean.new_zeros(0) if variances is None else variances
-        self.schedule, self.device, self.dtype = schedule or Schedule.linear(), mean.device, mean.dtype
+        self.schedule = schedule or Schedule.linear()
+        self.device, self.dtype = mean.device, mean.dtype
 
     @classmethod
-    def from_covariance(cls, mean: Tensor, covariance: Tensor, schedule: Schedule | None = None) -> GaussianPrior:
+    def from_covariance(
+        cls, mean: Tensor, covariance: Tensor, schedule: Schedule | None = None
+    ) -> GaussianPrior:
         """Any Gaussian: `mean` of the shape of a picture with d numbers, `covariance` (d, d)."""
         variances, directions = torch.linalg.eigh(covariance)
         return cls(mean, 0.0, directions, variances, schedule)
 
     @property
     def variance(self) -> float:
-        """The variance along the line from the mean to a picture. Eq. (variance-along), book/12_fuzzy."""
+        """The variance along the line from the mean to a picture.
+
+        Eq. (variance-along), book/12_fuzzy.
+        """
         rest = self.mean.numel() - len(self.variances)
-        return variance_along(torch.cat([self.variances, torch.as_tensor(self.rest).to(self.mean).expand(rest)]))
+        return variance_along(
+            torch.cat([self.variances, torch.as_tensor(self.rest).to(self.mean).expand(rest)])
+        )
 
     def _x0(self, x, t):
         gaussian = self.mean.flatten(), self.directions, self.variances, self.rest
-        return gaussian_denoiser(x.flatten(1), self.schedule.alpha_bar[t].to(x), *gaussian).reshape(x.shape)
+        return gaussian_denoiser(
+            x.flatten(1), self.schedule.alpha_bar[t].to(x), *gaussian
+        ).reshape(x.shape)
 
 
 class EmpiricalPrior(Prior):
     """Clean pictures are exactly the given ones (n, *shape), each as likely as the others.
 
-    The denoiser is their mean, weighted by how well each explains x. Eq. (empirical-denoiser), book/04_network.
+    The denoiser is their mean, weighted by how well each explains x. Eq. (empirical-denoiser),
+    book/04_network.
     """
 
     def __init__(self, pictures: Tensor, schedule: Schedule | None = None):
         self.pictures, self.shape = pictures, tuple(pictures.shape[1:])
-        self.schedule, self.device, self.dtype = schedule or Schedule.linear(), pictures.device, pictures.dtype
+        self.schedule = schedule or Schedule.linear()
+        self.device, self.dtype = pictures.device, pictures.dtype
 
     def _x0(self, x, t):
         a = self.schedule.alpha_bar[t].to(x)
@@ -114,7 +149,8 @@ class EmpiricalPrior(Prior):
 
 
 def variance_along(variances: Tensor) -> float:
-    """The variance of pictures along the line from their mean to one of them, from all their principal variances.
+    """The variance of pictures along the line from their mean to one of them, from all their
+    principal variances.
 
     Each direction counts by the share of a picture's distance from the mean that lies in it.
     Eq. (variance-along), book/12_fuzzy.
@@ -123,10 +159,12 @@ def variance_along(variances: Tensor) -> float:
 
 
 def fit_gaussian(pictures: Tensor, directions: int) -> tuple[Tensor, Tensor, Tensor, float]:
-    """Mean (d,), principal directions (d, K), their variances (K,) and the mean variance of the rest.
+    """Mean (d,), principal directions (d, K), their variances (K,) and the mean variance of the
+    rest.
 
-    `pictures` (n, ...) with n > K = `directions`, else ValueError. Directions come from a randomised singular value
-    decomposition: seconds instead of minutes for thousands of faces. Source: Halko, Martinsson & Tropp 2011.
+    `pictures` (n, ...) with n > K = `directions`, else ValueError. Directions come from a
+    randomised singular value decomposition: seconds instead of minutes for thousands of faces.
+    Source: Halko, Martinsson & Tropp 2011.
     """
     if len(pictures) <= directions:
         raise ValueError(f"{directions} directions need more than {len(pictures)} pictures")

@@ -1,6 +1,7 @@
 """Restoring by name: which tasks there are, which methods fit them, and with what settings.
 
-`fuzzydiff restore` and the comparison of the book are made of this; a program calls the samplers themselves.
+`fuzzydiff restore` and the comparison of the book are made of this; a program calls the
+samplers themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from .samplers import Step
 from .schedule import Schedule
 from .schedule import calls as walk_calls
 
-LINEAR = ["ddrm", "ddnm", "diffpir", "dps", "pigdm"]  # for every operator with singular values, and noise
+# for every operator with singular values, and noise
+LINEAR = ["ddrm", "ddnm", "diffpir", "dps", "pigdm"]
 ENLARGE = ["ddnm", "ilvr", "ddrm", "diffpir", "mcg", "dps", "pigdm", "sdedit"]
 TASKS = {  # the methods that fit each task, the preferred one first
     "inpaint": ["fuzzy", "repaint", "replacement", "mcg", *LINEAR],
@@ -31,7 +33,8 @@ TASKS = {  # the methods that fit each task, the preferred one first
     "jpeg": ["ddrm_jpeg", "ddnm", "pigdm", "sdedit"],
 }
 
-# What differs from a sampler's own defaults. `python -m benchmarks.sweep` says why: book/data/sweep.json.
+# What differs from a sampler's own defaults. `python -m benchmarks.sweep` says why:
+# book/data/sweep.json.
 ENLARGING = {
     "ddnm": {"churn": 1.0},
     "ddrm": {"churn": 1.0},
@@ -58,20 +61,30 @@ PRESETS: dict[str, dict[str, dict]] = {
         "dps": {"scale": 3.0},
         "pigdm": {"eta": 0.0},
     },
-    "deblur": {"diffpir": {"spacing": "uniform"}, "dps": {"scale": 10.0}, "sdedit": {"start": 100}},
+    "deblur": {
+        "diffpir": {"spacing": "uniform"},
+        "dps": {"scale": 10.0},
+        "sdedit": {"start": 100},
+    },
     "denoise": {
         "ddnm": {"churn": 0.3},
         "ddrm": {"churn": 0.3},
         "dps": {"scale": 10.0},
         "sdedit": {"start": 100},
     },
-    "jpeg": {"ddrm_jpeg": {"trust": 0.7}, "ddnm": {"churn": 1.0, "repeats": 3}, "sdedit": {"start": 100}},
+    "jpeg": {
+        "ddrm_jpeg": {"trust": 0.7},
+        "ddnm": {"churn": 1.0, "repeats": 3},
+        "sdedit": {"start": 100},
+    },
 }
 
 
 class Given(NamedTuple):
-    """Damaged pictures: the measurement `y` (B, ...), the operator `A` that measured it, the deviation `sigma` of its
-    noise in units of [-1, 1], `picture`, which is y to look at, (B, 3, H, W), and for inpainting the map of trust `m`."""
+    """Damaged pictures: the measurement `y` (B, ...), the operator `A` that measured it, the
+    deviation `sigma` of its noise in units of [-1, 1], `picture`, which is y to look at,
+    (B, 3, H, W), and for inpainting the map of trust `m`.
+    """
 
     y: Tensor
     A: object
@@ -81,25 +94,46 @@ class Given(NamedTuple):
 
 
 def settings(task: str, method: str, **chosen) -> dict:
-    """All settings of a method for a task: its defaults, its preset, and what was `chosen`, the later over the earlier.
+    """All settings of a method for a task: its defaults, its preset, and what was `chosen`, the
+    later over the earlier.
 
-    Raises ValueError for an unknown task, a method that does not fit it, and a setting that the method does not have.
+    Raises ValueError for an unknown task, a method that does not fit it, and a setting that the
+    method does not have.
     """
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     if method not in TASKS[task]:
-        raise ValueError(f"method must be one of {', '.join(TASKS[task])} for the task {task}, got {method!r}")
+        raise ValueError(
+            f"method must be one of {', '.join(TASKS[task])} for the task {task}, got "
+            f"{method!r}"
+        )
     parameters = inspect.signature(getattr(samplers, method)).parameters.values()
-    own = {p.name: p.default for p in parameters if p.default is not p.empty and p.name not in ("sigma", "noise")}
+    own = {
+        p.name: p.default
+        for p in parameters
+        if p.default is not p.empty and p.name not in ("sigma", "noise")
+    }
     if unknown := set(chosen) - set(own):
-        raise ValueError(f"{method} has no setting {', '.join(sorted(unknown))}; it has {', '.join(own)}")
+        raise ValueError(
+            f"{method} has no setting {', '.join(sorted(unknown))}; it has {', '.join(own)}"
+        )
     for name, value in chosen.items():
         if _kind(value) != _kind(own[name]):
-            raise ValueError(f"{name} of {method} must be a {_kind(own[name])}, like {own[name]!r}, got {value!r}")
+            raise ValueError(
+                f"{name} of {method} must be a {_kind(own[name])}, like {own[name]!r}, "
+                f"got {value!r}"
+            )
     return own | PRESETS.get(task, {}).get(method, {}) | chosen
 
 
-def calls(schedule: Schedule, steps: int, repeats: int = 1, jump: int = 1, start: int | None = None, **_) -> int:
+def calls(
+    schedule: Schedule,
+    steps: int,
+    repeats: int = 1,
+    jump: int = 1,
+    start: int | None = None,
+    **_,
+) -> int:
     """How often a sampler with these settings calls the prior: known before it runs."""
     if start is not None:
         return sum(level < start for level in schedule.levels(steps))
@@ -114,7 +148,9 @@ def restorer(prior: Prior, given: Given, method: str, noise: Noise, **chosen) ->
     sampler = getattr(samplers, method)
     y, A, sigma, picture, m = given
     if m is not None and method != "fuzzy" and not (m == 1).any():
-        raise ValueError(f"{method} keeps what is trusted fully, and nothing is; fuzzy can do with less")
+        raise ValueError(
+            f"{method} keeps what is trusted fully, and nothing is; fuzzy can do with less"
+        )
     if method == "fuzzy":
         return sampler(prior, picture, m, noise=noise, **chosen)
     if method in ("repaint", "replacement"):

@@ -1,4 +1,6 @@
-"""The noise schedule: how much of the picture is left at each level, and which levels a sampler visits."""
+"""The noise schedule: how much of the picture is left at each level, and which levels a sampler
+visits.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ import torch
 class Schedule:
     """Noise levels 0..T of a variance-preserving diffusion.
 
-    `alpha_bar` has shape (T + 1,), float64, on the CPU. `alpha_bar[0]` is 1 (no noise) and `alpha_bar[T]` is
-    close to 0 (only noise). A picture at level t is `sqrt(alpha_bar[t]) * x0 + sqrt(1 - alpha_bar[t]) * eps`.
+    `alpha_bar` has shape (T + 1,), float64, on the CPU. `alpha_bar[0]` is 1 (no noise) and
+    `alpha_bar[T]` is close to 0 (only noise). A picture at level t is `sqrt(alpha_bar[t]) *
+    x0 + sqrt(1 - alpha_bar[t]) * eps`.
 
     Raises ValueError where `alpha_bar` does not start at 1 and fall strictly to a positive end.
     Source: Ho et al. 2020, section 2; Eq. (alpha-bar), book/01_forward.
@@ -26,11 +29,17 @@ class Schedule:
         a = self.alpha_bar.double().cpu()
         object.__setattr__(self, "alpha_bar", a)
         if a.ndim != 1 or len(a) < 2 or a[0] != 1 or not (a[1:] < a[:-1]).all() or a[-1] <= 0:
-            raise ValueError("alpha_bar must be a vector that starts at 1 and falls strictly to a value above 0")
+            raise ValueError(
+                "alpha_bar must be a vector that starts at 1 and falls strictly to a "
+                "value above 0"
+            )
 
     @classmethod
     def linear(cls, T: int = 1000, first: float = 1e-4, last: float = 0.02) -> Schedule:
-        """Betas on a straight line from `first` to `last`. Eq. (linear-schedule), book/01_forward."""
+        """Betas on a straight line from `first` to `last`.
+
+        Eq. (linear-schedule), book/01_forward.
+        """
         return cls.from_betas(torch.linspace(first, last, T, dtype=torch.float64))
 
     @classmethod
@@ -45,7 +54,10 @@ class Schedule:
 
     @classmethod
     def from_betas(cls, betas: torch.Tensor) -> Schedule:
-        """A schedule from the variances beta_1..beta_T that each step adds. Eq. (alpha-bar), book/01_forward."""
+        """A schedule from the variances beta_1..beta_T that each step adds.
+
+        Eq. (alpha-bar), book/01_forward.
+        """
         one = torch.ones(1, dtype=torch.float64)
         return cls(torch.cat([one, torch.cumprod(1 - betas.double(), 0)]))
 
@@ -62,30 +74,45 @@ class Schedule:
 
     @property
     def snr(self) -> torch.Tensor:
-        """Signal-to-noise ratio alpha_bar / (1 - alpha_bar), shape (T + 1,); infinite at 0. Eq. (snr), book/01_forward."""
+        """Signal-to-noise ratio alpha_bar / (1 - alpha_bar), shape (T + 1,); infinite at 0.
+
+        Eq. (snr), book/01_forward.
+        """
         return self.alpha_bar / (1 - self.alpha_bar)
 
-    def levels(self, steps: int | None = None, spacing: str = "uniform", start: int | None = None) -> list[int]:
-        """The levels to visit, `steps` + 1 of them, falling from T to 0; all of them without `steps`.
+    def levels(
+        self, steps: int | None = None, spacing: str = "uniform", start: int | None = None
+    ) -> list[int]:
+        """The levels to visit, `steps` + 1 of them, falling from T to 0; all of them without
+        `steps`.
 
-        With a level `start` they begin there, and go on with those of the same `steps` that lie below it.
-        `spacing` is "uniform", or "quadratic" to crowd them near 0. Raises ValueError for another spacing and for
-        steps that are not a whole number from 1 to T. Eq. (levels), book/05_sampling.
+        With a level `start` they begin there, and go on with those of the same `steps` that lie
+        below it. `spacing` is "uniform", or "quadratic" to crowd them near 0. Raises ValueError
+        for another spacing and for steps that are not a whole number from 1 to T. Eq. (levels),
+        book/05_sampling.
         """
         steps = self.T if steps is None else steps
         if not isinstance(steps, int) or not 1 <= steps <= self.T:
-            raise ValueError(f"steps must be a whole number between 1 and {self.T}, got {steps}")
+            raise ValueError(
+                f"steps must be a whole number between 1 and {self.T}, got {steps}"
+            )
         powers = {"uniform": 1, "quadratic": 2}
         if spacing not in powers:
             raise ValueError(f"spacing must be one of {', '.join(powers)}, got {spacing!r}")
         # max(i, ...) keeps the crowded levels apart
-        levels = [max(i, round(self.T * (i / steps) ** powers[spacing])) for i in range(steps, -1, -1)]
-        return levels if start is None else [start, *(level for level in levels if level < start)]
+        levels = [
+            max(i, round(self.T * (i / steps) ** powers[spacing])) for i in range(steps, -1, -1)
+        ]
+        return (
+            levels if start is None else [start, *(level for level in levels if level < start)]
+        )
 
 
 class Move(NamedTuple):
-    """One move of a walk over levels: from level `t` to level `s`. Down (s < t) denoises with one call of the prior,
-    up (s > t) adds noise. `left` counts the calls of the prior still to come after this move."""
+    """One move of a walk over levels: from level `t` to level `s`. Down (s < t) denoises with
+    one call of the prior, up (s > t) adds noise. `left` counts the calls of the prior still to
+    come after this move.
+    """
 
     t: int
     s: int
@@ -95,20 +122,27 @@ class Move(NamedTuple):
 def travel(levels: list[int], repeats: int = 1, jump: int = 1) -> list[Move]:
     """The walk down `levels` in which stretches of `jump` steps are walked `repeats` times.
 
-    The stretches are counted from the bottom, above the last step, which is taken once. After each stretch the walk
-    climbs back up `jump` levels and comes down again, `repeats` - 1 times. Up to `jump` steps at the top do not fill
-    a stretch and are walked once. `jump` 1 is the J of El Helou 2023; `jump` 10 with `repeats` 10 over 250 steps is
-    RePaint's published schedule (2410 network calls).
+    The stretches are counted from the bottom, above the last step, which is taken once. After
+    each stretch the walk climbs back up `jump` levels and comes down again, `repeats` - 1
+    times. Up to `jump` steps at the top do not fill a stretch and are walked once. `jump` 1 is
+    the J of El Helou 2023; `jump` 10 with `repeats` 10 over 250 steps is RePaint's published
+    schedule (2410 network calls).
 
-    Raises ValueError for repeats or jump that are not whole numbers of at least 1, and for a jump too long to repeat.
+    Raises ValueError for repeats or jump that are not whole numbers of at least 1, and for a
+    jump too long to repeat.
     Source: Lugmayr et al. 2022, section 4.2 and appendix B; Eq. (walk), book/12_fuzzy.
     """
     if not (isinstance(repeats, int) and isinstance(jump, int)) or repeats < 1 or jump < 1:
-        raise ValueError(f"repeats and jump must be whole numbers of at least 1, got {repeats} and {jump}")
+        raise ValueError(
+            f"repeats and jump must be whole numbers of at least 1, got {repeats} and {jump}"
+        )
     top = len(levels) - 1
     if repeats > 1 and jump > 1 and jump >= top:
-        raise ValueError(f"a jump of {jump} steps does not fit a walk of {top}: nothing would be repeated")
-    rises = {1 + k: repeats - 1 for k in range(0, top - jump, jump)}  # position (counted from 0) -> climbs to make
+        raise ValueError(
+            f"a jump of {jump} steps does not fit a walk of {top}: nothing would be repeated"
+        )
+    # position (counted from 0) -> climbs to make
+    rises = {1 + k: repeats - 1 for k in range(0, top - jump, jump)}
     position, walk = top, []
     while position > 0:
         walk.append((levels[top - position], levels[top - position + 1]))
@@ -128,7 +162,8 @@ def travel(levels: list[int], repeats: int = 1, jump: int = 1) -> list[Move]:
 def calls(steps: int, repeats: int = 1, jump: int = 1) -> int:
     """How often a sampler with these settings calls the prior: known before it runs.
 
-    Raises ValueError for steps that are not a whole number of at least 1, and like `travel`. Eq. (walk), book/12_fuzzy.
+    Raises ValueError for steps that are not a whole number of at least 1, and like `travel`.
+    Eq. (walk), book/12_fuzzy.
     """
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a whole number of at least 1, got {steps}")

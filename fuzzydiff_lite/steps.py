@@ -1,8 +1,8 @@
 """The closed forms every sampler is made of, one function an equation.
 
-Arguments named `alpha_bar_t` and `alpha_bar_s` are values of `Schedule.alpha_bar` at the level of the input and at
-the level of the output: numbers, 0-dimensional tensors, or tensors that broadcast over pictures, e.g. (B, 1, 1, 1)
-with the dtype and device of the pictures.
+Arguments named `alpha_bar_t` and `alpha_bar_s` are values of `Schedule.alpha_bar` at the level
+of the input and at the level of the output: numbers, 0-dimensional tensors, or tensors that
+broadcast over pictures, e.g. (B, 1, 1, 1) with the dtype and device of the pictures.
 Pictures are (B, C, H, W) in [-1, 1] at level 0.
 """
 
@@ -13,23 +13,35 @@ from torch import Tensor
 
 
 def noise_to(x0: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
-    """A clean picture taken straight to level t with the noise `eps`. Eq. (reparameterisation), book/01_forward."""
+    """A clean picture taken straight to level t with the noise `eps`.
+
+    Eq. (reparameterisation), book/01_forward.
+    """
     return _root(alpha_bar_t) * x0 + _root(1 - alpha_bar_t) * eps
 
 
 def renoise(x: Tensor, z: Tensor, alpha_bar_s, alpha_bar_t) -> Tensor:
-    """A picture at level s taken up to a noisier level t with fresh noise `z`. Eq. (forward-between), book/01_forward."""
+    """A picture at level s taken up to a noisier level t with fresh noise `z`.
+
+    Eq. (forward-between), book/01_forward.
+    """
     kept = alpha_bar_t / alpha_bar_s
     return _root(kept) * x + _root(1 - kept) * z
 
 
 def x0_from_eps(x: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
-    """The clean picture that `x` at level t and its noise `eps` imply. Eq. (x0-from-eps), book/02_posterior."""
+    """The clean picture that `x` at level t and its noise `eps` imply.
+
+    Eq. (x0-from-eps), book/02_posterior.
+    """
     return (x - _root(1 - alpha_bar_t) * eps) / _root(alpha_bar_t)
 
 
 def eps_from_x0(x: Tensor, x0: Tensor, alpha_bar_t) -> Tensor:
-    """The noise that `x` at level t > 0 and its clean picture imply. Eq. (eps-from-x0), book/02_posterior."""
+    """The noise that `x` at level t > 0 and its clean picture imply.
+
+    Eq. (eps-from-x0), book/02_posterior.
+    """
     return (x - _root(alpha_bar_t) * x0) / _root(1 - alpha_bar_t)
 
 
@@ -40,36 +52,51 @@ def posterior(x: Tensor, x0: Tensor, alpha_bar_t, alpha_bar_s) -> tuple[Tensor, 
     """
     alpha = alpha_bar_t / alpha_bar_s
     beta = 1 - alpha
-    mean = (_root(alpha_bar_s) * beta * x0 + _root(alpha) * (1 - alpha_bar_s) * x) / (1 - alpha_bar_t)
-    return mean, (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta
+    mix = _root(alpha_bar_s) * beta * x0 + _root(alpha) * (1 - alpha_bar_s) * x
+    return mix / (1 - alpha_bar_t), (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta
 
 
-def ddim_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_t, alpha_bar_s, eta: float = 0.0) -> Tensor:
-    """One step of DDIM from level t to s < t with fresh noise `z`; `eta` 0 uses none of it, `eta` 1 is DDPM.
+def ddim_step(
+    x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_t, alpha_bar_s, eta: float = 0.0
+) -> Tensor:
+    """One step of DDIM from level t to s < t with fresh noise `z`; `eta` 0 uses none of it,
+    `eta` 1 is DDPM.
 
     Source: Song et al. 2021, Eq. 12; Eq. (ddim) and (ddim-sigma), book/05_sampling.
     """
     variance = eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
-    return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s - variance) * eps + _root(variance) * z
+    old = _root(1 - alpha_bar_s - variance) * eps
+    return _root(alpha_bar_s) * x0 + old + _root(variance) * z
 
 
 def churn_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_s, churn: float) -> Tensor:
-    """The picture at level s whose clean part is `x0`; a share `churn` of its noise deviation is fresh, the rest `eps`.
+    """The picture at level s whose clean part is `x0`; a share `churn` of its noise deviation
+    is fresh, the rest `eps`.
 
     `churn` 0 is DDIM with eta 0; `churn` 1 draws all noise anew. Eq. (churn), book/08_ddrm.
     """
-    return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s) * ((1 - churn**2) ** 0.5 * eps + churn * z)
+    mix = (1 - churn**2) ** 0.5 * eps + churn * z
+    return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s) * mix
 
 
 def spectral_step(
-    x0: Tensor, eps: Tensor, z: Tensor, y: Tensor, spread: Tensor, alpha_bar_s, churn: float, trust: float = 1.0
+    x0: Tensor,
+    eps: Tensor,
+    z: Tensor,
+    y: Tensor,
+    spread: Tensor,
+    alpha_bar_s,
+    churn: float,
+    trust: float = 1.0,
 ) -> Tensor:
-    """One step to level s, coefficient by coefficient, for a measurement whose noise differs between them.
+    """One step to level s, coefficient by coefficient, for a measurement whose noise differs
+    between them.
 
-    All arguments are coefficients: of the guess `x0`, of its noise `eps`, of fresh noise `z` and of A† y, with the
-    standard deviation `spread` of the noise in the latter, infinite where nothing was measured. Where the measurement
-    is cleaner than the level, a share `trust` of it replaces the guess and the noise that is missing is added; where
-    it is not, it only steers the noise; where there is none, the step is `churn_step`.
+    All arguments are coefficients: of the guess `x0`, of its noise `eps`, of fresh noise `z`
+    and of A† y, with the standard deviation `spread` of the noise in the latter, infinite where
+    nothing was measured. Where the measurement is cleaner than the level, a share `trust` of it
+    replaces the guess and the noise that is missing is added; where it is not, it only steers
+    the noise; where there is none, the step is `churn_step`.
 
     Source: Kawar et al. 2022, Eq. 7 and 8; Eq. (ddrm-update), book/08_ddrm.
     """
@@ -78,14 +105,16 @@ def spectral_step(
     missing = (level**2 - (trust * brought) ** 2).clamp(min=0).sqrt()
     cleaner = kept * (x0 + trust * (y - x0)) + missing * z
     direction = torch.where(spread.isinf(), eps, (y - x0) / spread)
-    return torch.where(brought <= level, cleaner, churn_step(x0, direction, z, alpha_bar_s, churn))
+    steered = churn_step(x0, direction, z, alpha_bar_s, churn)
+    return torch.where(brought <= level, cleaner, steered)
 
 
 def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True) -> Tensor:
-    """Blend two noisy pictures of one level: weight `m` in [0, 1] for `given`, 1 - m for `hallucinated`.
+    """Blend two noisy pictures of one level: weight `m` in [0, 1] for `given`, 1 - m for
+    `hallucinated`.
 
-    With `fix`, the distance from `mean` is stretched so that the blend has the noise variance of its parts:
-    two independent parts of variance v blend to variance (m^2 + (1 - m)^2) v.
+    With `fix`, the distance from `mean` is stretched so that the blend has the noise variance
+    of its parts: two independent parts of variance v blend to variance (m^2 + (1 - m)^2) v.
 
     Source: El Helou 2023; Eq. (fused-variance) and (fuzzy-fusion), book/12_fuzzy.
     """
@@ -96,18 +125,21 @@ def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True)
 
 
 def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance: float, fix: bool = True) -> Tensor:
-    """The weight m of the fusion after the step from level t to s, for a whole run that keeps the `share` of what is given.
+    """The weight m of the fusion after the step from level t to s, for a whole run that keeps
+    the `share` of what is given.
 
-    `share` in [0, 1], a number or a map; 0 gives 0 and 1 gives 1. The step draws a picture towards the prior's mean,
-    the fusion draws it towards the given one; with this weight both are in balance wherever the share kept is
-    `share`. Exact for pictures that are normal with `variance`, whatever the levels and however often each is
-    visited. `fix` says which `fuse` the weight is for.
+    `share` in [0, 1], a number or a map; 0 gives 0 and 1 gives 1. The step draws a picture
+    towards the prior's mean, the fusion draws it towards the given one; with this weight both
+    are in balance wherever the share kept is `share`. Exact for pictures that are normal with
+    `variance`, whatever the levels and however often each is visited. `fix` says which `fuse`
+    the weight is for.
 
     Eq. (step-pull) and (fusion-weight), book/12_fuzzy.
     """
     share = torch.as_tensor(share, dtype=None if isinstance(share, Tensor) else torch.float64)
-    pull = (1 - alpha_bar_t / alpha_bar_s) / (alpha_bar_t * variance + 1 - alpha_bar_t)  # (step-pull)
-    lost = share * pull / (1 - share + share * pull)  # 1 - c; by itself, because c is close to 1 in a short step
+    beta = 1 - alpha_bar_t / alpha_bar_s
+    pull = beta / (alpha_bar_t * variance + 1 - alpha_bar_t)  # (step-pull)
+    lost = share * pull / (1 - share + share * pull)  # 1 - c: c is close to 1 in a short step
     if not fix:
         return lost
     across = _root(lost * (2 - lost))  # the root of 1 - c^2
@@ -115,12 +147,18 @@ def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance: float, fix: bool = 
 
 
 def gaussian_denoiser(
-    x: Tensor, alpha_bar_t, mean: Tensor, directions: Tensor, variances: Tensor, rest: float | Tensor
+    x: Tensor,
+    alpha_bar_t,
+    mean: Tensor,
+    directions: Tensor,
+    variances: Tensor,
+    rest: float | Tensor,
 ) -> Tensor:
     """E[x0 | x_t] where clean pictures are Gaussian: the exact denoiser, in closed form.
 
-    `x` (B, d) at level t; `mean` (d,); covariance `directions` diag(`variances`) `directions`^T plus `rest` times
-    the identity on the complement, with orthonormal `directions` (d, K) and `variances` (K,).
+    `x` (B, d) at level t; `mean` (d,); covariance `directions` diag(`variances`) `directions`^T
+    plus `rest` times the identity on the complement, with orthonormal `directions` (d, K) and
+    `variances` (K,).
     Eq. (gaussian-denoiser), book/04_network.
     """
 
@@ -133,4 +171,5 @@ def gaussian_denoiser(
 
 
 def _root(value):
-    return torch.sqrt(torch.as_tensor(value, dtype=None if isinstance(value, Tensor) else torch.float64))
+    dtype = None if isinstance(value, Tensor) else torch.float64
+    return torch.as_tensor(value, dtype=dtype).sqrt()

@@ -1,4 +1,6 @@
-"""Training the prior: one loop, the same on CPU and CUDA, in one process or many, that can be stopped and goes on."""
+"""Training the prior: one loop, the same on CPU and CUDA, in one process or many, that can be
+stopped and goes on.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ class Recipe:
     warm_up: int = 300  # steps
     final_rate: float = 0.02  # share of the rates left at the end of the cosine decay
     gamma: float = 5.0  # min-SNR weighting; infinity is the plain v loss
-    low_levels: float = 0.5  # share of the pictures trained at levels up to 650, the rest at any level
+    # share of the pictures trained at levels up to 650, the rest at any level
+    low_levels: float = 0.5
     ema: float = 0.9995
     colour: float = 0.5  # share of colour pictures in a batch
     drop_tone: float = 0.15  # share of pictures whose tone is hidden
@@ -46,7 +49,8 @@ class Recipe:
 
 
 def v_loss(net, x0: Tensor, t: Tensor, tone: Tensor, eps: Tensor, gamma: float) -> Tensor:
-    """Squared error of v for each picture, (B,), weighted by min(SNR, gamma) / (SNR + 1) for finite `gamma`.
+    """Squared error of v for each picture, (B,), weighted by min(SNR, gamma) / (SNR + 1) for
+    finite `gamma`.
 
     Eq. (v-loss) and (min-snr), book/04_network.
     """
@@ -60,18 +64,25 @@ def v_loss(net, x0: Tensor, t: Tensor, tone: Tensor, eps: Tensor, gamma: float) 
 
 
 class Optimiser:
-    """Muon for the matrices inside the U-Net, AdamW for all else: biases, embeddings, the first and the last layer.
+    """Muon for the matrices inside the U-Net, AdamW for all else: biases, embeddings, the first
+    and the last layer.
 
-    A convolution counts as the matrix that takes a neighbourhood to an output pixel. Source: Jordan et al. 2024.
+    A convolution counts as the matrix that takes a neighbourhood to an output pixel. Source:
+    Jordan et al. 2024.
     """
 
     OUTSIDE = ("input", "output", "position", "tone")
 
     def __init__(self, net: FaceNet, rate: float, matrix_rate: float):
         named = dict(net.named_parameters())
-        inside = [name for name, p in named.items() if p.ndim > 1 and not name.startswith(self.OUTSIDE)]
+        inside = [
+            name
+            for name, p in named.items()
+            if p.ndim > 1 and not name.startswith(self.OUTSIDE)
+        ]
         self.weights = [named[name] for name in inside]
-        self.matrices = [nn.Parameter(_matrix(p.data)) for p in self.weights]  # the same memory in another shape
+        # the same memory in another shape
+        self.matrices = [nn.Parameter(_matrix(p.data)) for p in self.weights]
         if any(m.data_ptr() != p.data_ptr() for m, p in zip(self.matrices, self.weights)):
             raise ValueError("the network must be in channels_last")
         rest = [p for name, p in named.items() if name not in inside]
@@ -82,7 +93,9 @@ class Optimiser:
         self.rates = {"muon": matrix_rate, "adamw": rate}
 
     def step(self, share: float) -> None:
-        """Update all weights from their gradients, at this `share` of the rates, and forget the gradients."""
+        """Update all weights from their gradients, at this `share` of the rates, and forget the
+        gradients.
+        """
         for matrix, p in zip(self.matrices, self.weights):
             matrix.grad = _matrix(p.grad)
             p.grad = None
@@ -102,23 +115,34 @@ class Optimiser:
 
 
 def _matrix(weight: Tensor) -> Tensor:
-    """A weight as a matrix with a row for each output; a view where the weight is in channels_last."""
+    """A weight as a matrix with a row for each output; a view where the weight is in
+    channels_last.
+    """
     return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight
 
 
 class Trainer:
-    """A network, its running average and optimiser, on a set of pictures. `step` learns from one batch.
+    """A network, its running average and optimiser, on a set of pictures. `step` learns from
+    one batch.
 
-    `pictures` uint8 (n, 3, size, size); `tones` (n,) 0 or 1. `net` is trained in place; `average` is what to use.
-    Where `torch.distributed` runs, each process takes its share of every batch.
+    `pictures` uint8 (n, 3, size, size); `tones` (n,) 0 or 1. `net` is trained in place;
+    `average` is what to use. Where `torch.distributed` runs, each process takes its share of
+    every batch.
     """
 
-    def __init__(self, net: FaceNet, pictures: Tensor, tones: Tensor, recipe: Recipe, device="cpu"):
+    def __init__(
+        self, net: FaceNet, pictures: Tensor, tones: Tensor, recipe: Recipe, device="cpu"
+    ):
         self.recipe, self.device, self.seen = recipe, torch.device(device), 0
-        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        self.rank, self.world = 0, 1
+        if dist.is_initialized():
+            self.rank, self.world = dist.get_rank(), dist.get_world_size()
         if recipe.batch % self.world:
-            raise ValueError(f"a batch of {recipe.batch} cannot be shared by {self.world} processes")
-        self.net = net.to(device, memory_format=torch.channels_last).train().requires_grad_(True)
+            raise ValueError(
+                f"a batch of {recipe.batch} cannot be shared by {self.world} processes"
+            )
+        net = net.to(device, memory_format=torch.channels_last)
+        self.net = net.train().requires_grad_(True)
         self.average = copy.deepcopy(self.net).eval().requires_grad_(False)
         self.model = self.net
         if self.world > 1:
@@ -131,7 +155,10 @@ class Trainer:
         self.random = torch.Generator().manual_seed(recipe.seed)
 
     def step(self) -> float:
-        """One batch: forward, backward, clip, update, average. Returns the loss of this process's share."""
+        """One batch: forward, backward, clip, update, average.
+
+        Returns the loss of this process's share.
+        """
         x0, t, tone, eps = self._draw()
         with torch.autocast(self.device.type, torch.bfloat16):
             loss = v_loss(self.model, x0, t, tone, eps, self.recipe.gamma).mean()
@@ -142,13 +169,16 @@ class Trainer:
         with torch.no_grad():
             steps = self.seen / self.recipe.batch
             keep = min(self.recipe.ema, (1 + steps) / (10 + steps))
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()), 1 - keep)
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.net.parameters()), 1 - keep
+            )
         return loss.item()
 
     def rate(self) -> float:
         """Share of the learning rates now: linear warm-up, then a cosine down to `final_rate`."""
         r = self.recipe
-        decay = r.final_rate + (1 - r.final_rate) * (1 + math.cos(math.pi * min(1, self.seen / r.images))) / 2
+        cosine = (1 + math.cos(math.pi * min(1, self.seen / r.images))) / 2
+        decay = r.final_rate + (1 - r.final_rate) * cosine
         return decay * min(1, (self.seen / r.batch + 1) / r.warm_up)
 
     def state(self) -> dict:
@@ -171,21 +201,27 @@ class Trainer:
         self.seen = state["seen"]
 
     def _draw(self):
-        """A batch of clean pictures with levels, tones and noise, or a process's share of it; the same everywhere."""
+        """A batch of clean pictures with levels, tones and noise, or a process's share of it;
+        the same everywhere.
+        """
         r, n = self.recipe, self.recipe.batch
         pick = [(torch.rand(n, generator=self.random) * len(of)).long() for of in self.by_tone]
         colour = torch.rand(n, generator=self.random) < r.colour
         if not all(len(of) for of in self.by_tone):
             colour[:] = len(self.by_tone[0]) > 0
-        index = torch.where(colour, *[of[i] if len(of) else i for of, i in zip(self.by_tone, pick)])
+        index = torch.where(
+            colour, *[of[i] if len(of) else i for of, i in zip(self.by_tone, pick)]
+        )
         top = len(self.net.alpha_bar) - 1
         low = torch.rand(n, generator=self.random) < r.low_levels
-        t = 1 + (torch.rand(n, generator=self.random) * torch.where(low, 0.65 * top, float(top))).long()
+        highest = torch.where(low, 0.65 * top, float(top))
+        t = 1 + (torch.rand(n, generator=self.random) * highest).long()
         mirror = torch.rand(n, generator=self.random) < 0.5
         hide = torch.rand(n, generator=self.random) < r.drop_tone
         eps = torch.randn(n, *self.pictures.shape[1:], generator=self.random)
         share = slice(self.rank, None, self.world)
-        index, t, mirror, hide, eps = (value[share].to(self.device) for value in (index, t, mirror, hide, eps))
+        drawn = (index, t, mirror, hide, eps)
+        index, t, mirror, hide, eps = (value[share].to(self.device) for value in drawn)
         x0 = from_uint8(self.pictures[index])
         x0 = torch.where(mirror[:, None, None, None], x0.flip(3), x0)
         return x0, t, torch.where(hide, TONES.index("none"), self.tones[index]), eps
@@ -205,14 +241,22 @@ def eps_mse(net: FaceNet, pictures: Tensor, tones: Tensor, level: int, seed: int
     return total / len(pictures)
 
 
-def train(folder: Path, recipe: Recipe, start: str | None = None, minutes: float = math.inf, save_every: float = 5.0):
+def train(
+    folder: Path,
+    recipe: Recipe,
+    start: str | None = None,
+    minutes: float = math.inf,
+    save_every: float = 5.0,
+):
     """Train on faces64 in `folder`, going on from its `checkpoint.pt` where there is one.
 
-    Writes `checkpoint.pt` (to resume), `average.safetensors` (to use), `log.jsonl` and sample sheets
-    `sheet_NNNNNNN.png` every `save_every` minutes; stops after `recipe.images` pictures or `minutes`.
-    A new run begins with the weights `start` (a name or file), or with nothing but the Gaussian.
-    Under `torchrun` every process takes its share of each batch, and the first one writes. A run may go on with
-    another number of processes.
+    Writes `checkpoint.pt` (to resume), `average.safetensors` (to use), `log.jsonl` and sample
+    sheets `sheet_NNNNNNN.png` every `save_every` minutes; stops after `recipe.images` pictures
+    or `minutes`.
+    A new run begins with the weights `start` (a name or file), or with nothing but the
+    Gaussian.
+    Under `torchrun` every process takes its share of each batch, and the first one writes. A
+    run may go on with another number of processes.
     """
     device = _join()
     folder.mkdir(parents=True, exist_ok=True)
@@ -223,17 +267,29 @@ def train(folder: Path, recipe: Recipe, start: str | None = None, minutes: float
     else:
         torch.manual_seed(recipe.seed)  # every process begins with the same weights
         net = FaceNet()
-        net.set_gaussian(*fit_gaussian(_as_drawn(pictures, tones, recipe), net.gauss_directions.shape[1]))
+        net.set_gaussian(
+            *fit_gaussian(_as_drawn(pictures, tones, recipe), net.gauss_directions.shape[1])
+        )
     trainer = Trainer(net, pictures, tones, recipe, device)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         trainer.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))
     began, saved, losses, first = time.monotonic(), time.monotonic(), [], trainer.rank == 0
-    with tqdm(total=recipe.images, initial=trainer.seen, unit=" images", smoothing=0.05, disable=not first) as bar:
-        while trainer.seen < recipe.images and not _agree(time.monotonic() - began > 60 * minutes, device):
+    with tqdm(
+        total=recipe.images,
+        initial=trainer.seen,
+        unit=" images",
+        smoothing=0.05,
+        disable=not first,
+    ) as bar:
+        while trainer.seen < recipe.images and not _agree(
+            time.monotonic() - began > 60 * minutes, device
+        ):
             losses.append(trainer.step())
             bar.update(recipe.batch)
-            bar.set_postfix(loss=f"{sum(losses[-100:]) / len(losses[-100:]):.4f}", refresh=False)
+            bar.set_postfix(
+                loss=f"{sum(losses[-100:]) / len(losses[-100:]):.4f}", refresh=False
+            )
             if first and time.monotonic() - saved > 60 * save_every:
                 _save(folder, trainer, losses, validation)
                 saved, losses = time.monotonic(), []
@@ -244,10 +300,16 @@ def train(folder: Path, recipe: Recipe, start: str | None = None, minutes: float
 
 
 def _as_drawn(pictures: Tensor, tones: Tensor, recipe: Recipe) -> Tensor:
-    """As many pictures, in [-1, 1], with the share of colour that batches have: the Gaussian is of what training sees."""
-    odds = torch.where(tones == 0, recipe.colour / (tones == 0).sum(), (1 - recipe.colour) / (tones == 1).sum())
+    """As many pictures, in [-1, 1], with the share of colour that batches have: the Gaussian is
+    of what training sees.
+    """
+    odds = torch.where(
+        tones == 0, recipe.colour / (tones == 0).sum(), (1 - recipe.colour) / (tones == 1).sum()
+    )
     random = torch.Generator().manual_seed(recipe.seed)
-    return from_uint8(pictures[torch.multinomial(odds, len(odds), replacement=True, generator=random)])
+    return from_uint8(
+        pictures[torch.multinomial(odds, len(odds), replacement=True, generator=random)]
+    )
 
 
 def _join() -> str:
@@ -270,14 +332,23 @@ def _agree(stop: bool, device: str) -> bool:
     return bool(word)
 
 
-def _save(folder: Path, trainer: Trainer, losses: list[float], validation: list[Tensor]) -> None:
+def _save(
+    folder: Path, trainer: Trainer, losses: list[float], validation: list[Tensor]
+) -> None:
     partial = folder / "checkpoint.partial"
     torch.save(trainer.state(), partial)
     partial.replace(folder / "checkpoint.pt")  # never half a checkpoint
     weights = folder / "average.safetensors"
     save_net(trainer.average, weights, images_seen=trainer.seen)
-    errors = {level: eps_mse(load_net(weights), *validation, level) for level in (50, 150, 300, 500)}
-    row = {"seen": trainer.seen, "loss": sum(losses) / len(losses), "rate": trainer.rate(), "eps_mse": errors}
+    errors = {
+        level: eps_mse(load_net(weights), *validation, level) for level in (50, 150, 300, 500)
+    }
+    row = {
+        "seen": trainer.seen,
+        "loss": sum(losses) / len(losses),
+        "rate": trainer.rate(),
+        "eps_mse": errors,
+    }
     with open(folder / "log.jsonl", "a") as log:
         print(json.dumps(row), file=log)
     faces = run(ddim(load_prior(weights), n=16, steps=25, noise=Noise(0)))

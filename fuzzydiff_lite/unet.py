@@ -16,7 +16,9 @@ TONES = ("colour", "mono", "none")
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with a residual; the embedding of level and tone scales and shifts the middle."""
+    """Two 3x3 convolutions with a residual; the embedding of level and tone scales and shifts
+    the middle.
+    """
 
     def __init__(self, width_in: int, width: int, embedding: int):
         super().__init__()
@@ -51,7 +53,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, width, height, across = x.shape
-        parts = self.qkv(self.norm(x)).reshape(batch, 3, self.heads, width // self.heads, height * across)
+        parts = self.qkv(self.norm(x)).reshape(
+            batch, 3, self.heads, width // self.heads, height * across
+        )
         q, k, v = parts.transpose(-1, -2).unbind(1)
         out = F.scaled_dot_product_attention(q, k, v)
         return x + self.proj(out.transpose(-1, -2).reshape(batch, width, height, across))
@@ -79,12 +83,20 @@ class Stage(nn.Sequential):
 class FaceNet(nn.Module):
     """Predicts v from a noisy face, its level and its tone: `net(x, t, tone)`.
 
-    x (B, 3, size, size); t (B,) levels 1..T; tone (B,) indices into `TONES`; returns v, shape of x.
+    x (B, 3, size, size); t (B,) levels 1..T; tone (B,) indices into `TONES`; returns v, shape
+    of x.
     v is the Gaussian's answer plus what the U-Net adds to it; a new network adds nothing.
-    The network has three `widths`, for grids of size/2, size/4 and size/8, with attention on the last two.
+    The network has three `widths`, for grids of size/2, size/4 and size/8, with attention on
+    the last two.
     """
 
-    def __init__(self, size: int = 64, widths=(64, 128, 128), directions: int = 256, schedule: Schedule | None = None):
+    def __init__(
+        self,
+        size: int = 64,
+        widths=(64, 128, 128),
+        directions: int = 256,
+        schedule: Schedule | None = None,
+    ):
         super().__init__()
         schedule = schedule or Schedule.linear()
         d = 3 * size**2
@@ -113,7 +125,11 @@ class FaceNet(nn.Module):
         up = []
         for i, wide in reversed(list(enumerate(widths))):
             for _ in range(2):
-                up.append(Stage(Block(width + skips.pop(), wide, e), *([Attention(wide)] if i else [])))
+                up.append(
+                    Stage(
+                        Block(width + skips.pop(), wide, e), *([Attention(wide)] if i else [])
+                    )
+                )
                 width = wide
             if i:
                 up.append(Stage(Upsample(width)))
@@ -124,9 +140,16 @@ class FaceNet(nn.Module):
         nn.init.zeros_(self.output.conv.weight)
         nn.init.zeros_(self.output.conv.bias)
 
-    def set_gaussian(self, mean: Tensor, directions: Tensor, variances: Tensor, rest: float) -> None:
+    def set_gaussian(
+        self, mean: Tensor, directions: Tensor, variances: Tensor, rest: float
+    ) -> None:
         """The Gaussian to start from, e.g. `prior.fit_gaussian(faces, K)`."""
-        for name, value in {"mean": mean, "directions": directions, "variances": variances, "rest": rest}.items():
+        for name, value in {
+            "mean": mean,
+            "directions": directions,
+            "variances": variances,
+            "rest": rest,
+        }.items():
             getattr(self, f"gauss_{name}").copy_(torch.as_tensor(value))
 
     def gaussian(self) -> GaussianPrior:
@@ -135,9 +158,14 @@ class FaceNet(nn.Module):
         return GaussianPrior(mean, self.gauss_rest, self.gauss_directions, self.gauss_variances)
 
     def gaussian_x0(self, x: Tensor, t: Tensor) -> Tensor:
-        """The Gaussian's guess of the clean picture, shape of x. Eq. (gaussian-denoiser), book/04_network."""
+        """The Gaussian's guess of the clean picture, shape of x.
+
+        Eq. (gaussian-denoiser), book/04_network.
+        """
         gaussian = self.gauss_mean, self.gauss_directions, self.gauss_variances, self.gauss_rest
-        return gaussian_denoiser(x.flatten(1), self.alpha_bar[t][:, None], *gaussian).reshape(x.shape)
+        return gaussian_denoiser(x.flatten(1), self.alpha_bar[t][:, None], *gaussian).reshape(
+            x.shape
+        )
 
     def forward(self, x: Tensor, t: Tensor, tone: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -146,7 +174,9 @@ class FaceNet(nn.Module):
             v = (a.sqrt() * x.float() - x0) / (1 - a).sqrt()
         dtype = self.input.weight.dtype
         embedding = F.silu(self.time(self._waves(t).to(dtype)) + self.tone(tone))
-        h = F.pixel_unshuffle(torch.cat([x, x0.to(x)], 1), 2).to(dtype, memory_format=torch.channels_last)
+        h = F.pixel_unshuffle(torch.cat([x, x0.to(x)], 1), 2).to(
+            dtype, memory_format=torch.channels_last
+        )
         h = self.input(h) + self.position
         skips = [h]
         for stage in self.down:
@@ -161,7 +191,10 @@ class FaceNet(nn.Module):
         return (v + F.pixel_shuffle(h, 2).float()).to(x)
 
     def _waves(self, t: Tensor) -> Tensor:
-        """Cosines and sines of the level at `widths[0] / 2` frequencies. Eq. (time-embedding), book/04_network."""
+        """Cosines and sines of the level at `widths[0] / 2` frequencies.
+
+        Eq. (time-embedding), book/04_network.
+        """
         half = self.widths[0] // 2
         rates = torch.exp(-math.log(10000) / half * torch.arange(half, device=t.device))
         angles = (t - 1)[:, None] * rates

@@ -1,4 +1,6 @@
-"""Sliders that work twice: live in Jupyter, and from precomputed frames in the built page, without a kernel."""
+"""Sliders that work twice: live in Jupyter, and from precomputed frames in the built page,
+without a kernel.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,11 @@ Compute = Callable[..., tuple[Tensor | Image.Image, str]]
 
 
 class Grid(NamedTuple):
-    """Every frame of an explorer: one WebP `sprite` of tiles in rows of `columns`, the last axis running fastest.
+    """Every frame of an explorer: one WebP `sprite` of tiles in rows of `columns`, the last
+    axis running fastest.
 
-    `axes` holds the labels of the values, `texts` one line a frame, `tile` the width and height of a frame in pixels,
-    `scale` how much the page enlarges it.
+    `axes` holds the labels of the values, `texts` one line a frame, `tile` the width and height
+    of a frame in pixels, `scale` how much the page enlarges it.
     """
 
     axes: dict[str, list[str]]
@@ -47,13 +50,21 @@ def _labels(axes: Axes) -> dict[str, list[str]]:
     labels = {name: [label(value) for value in values] for name, values in axes.items()}
     for name, written in labels.items():
         if not written or len(set(written)) < len(written):
-            raise ValueError(f"the values of {name} must be written differently, and be some: got {written}")
+            raise ValueError(
+                f"the values of {name} must be written differently, and be some: got {written}"
+            )
     return labels
 
 
 def _enlargement(image: Image.Image, given: Tensor | Image.Image) -> int:
-    """Tensors are small pictures, shown about 256 pixels high; a Pillow picture comes at the size it should have."""
-    return 1 if isinstance(given, Image.Image) else max(1, min(256 // image.height, 640 // image.width))
+    """Tensors are small pictures, shown about 256 pixels high; a Pillow picture comes at the
+    size it should have.
+    """
+    return (
+        1
+        if isinstance(given, Image.Image)
+        else max(1, min(256 // image.height, 640 // image.width))
+    )
 
 
 def webp(image: Image.Image, **options) -> bytes:
@@ -80,29 +91,42 @@ def make_grid(compute: Compute, axes: Axes) -> Grid:
         sprite.paste(image, (i % columns * width, i // columns * height))
     packed = min(webp(sprite, quality=90), webp(sprite, lossless=True), key=len)
     texts = [text for _, text in frames]
-    return Grid(_labels(axes), texts, (width, height), columns, _enlargement(images[0], frames[0][0]), packed)
+    return Grid(
+        _labels(axes),
+        texts,
+        (width, height),
+        columns,
+        _enlargement(images[0], frames[0][0]),
+        packed,
+    )
 
 
 def save_grid(path: str | Path, compute: Compute, axes: Axes, **stamp: str) -> None:
-    """Bake the frames of an explorer into `path` (.json) and the sprite of the same name (.webp).
+    """Bake the frames of an explorer into `path` (.json) and the sprite of the same name
+    (.webp).
 
     `stamp`, e.g. weights_sha256="…", is written into the file: what the frames were made with.
     """
     grid = make_grid(compute, axes)
     facts = grid._asdict() | stamp
     Path(path).with_suffix(".webp").write_bytes(facts.pop("sprite"))
-    Path(path).write_text(json.dumps(facts, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    Path(path).write_text(
+        json.dumps(facts, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
+    )
 
 
 def load_grid(path: str | Path, axes: Axes) -> Grid:
-    """Read what `save_grid` wrote. Raises ValueError where there is no such file and where its axes are not `axes`.
+    """Read what `save_grid` wrote. Raises ValueError where there is no such file and where its
+    axes are not `axes`.
 
-    The page shows the baked frames; `compute` stays what the notebook runs live, so both must show the same. The fuzzy
-    chapter, whose frames `python -m benchmarks.grids` bakes, runs a few of its settings, with the axes of that file:
+    The page shows the baked frames; `compute` stays what the notebook runs live, so both must
+    show the same. The fuzzy chapter, whose frames `python -m benchmarks.grids` bakes, runs a
+    few of its settings, with the axes of that file:
 
-        axes = {"picture": ["astronaut", "person 1", "person 2"], "mask": ["box", "half", "stripes"]}
-        axes |= {"m": [0, 0.1, …, 1], "J": [1, 2, 3, 5, 10, 20]}
-        Explorer(restore, axes, alt="Restored with m = {m}, J = {J}, …", start={"m": 1}, frames="data/fuzzy.json")
+        axes = {"picture": ["astronaut", "person 1", "person 2"], "mask":
+        ["box", "half", "stripes"]} axes |= {"m": [0, 0.1, …, 1], "J": [1, 2, 3, 5, 10, 20]}
+        Explorer(restore, axes, alt="Restored with m = {m}, J = {J}, …", start={"m": 1},
+        frames="data/fuzzy.json")
     """
     path = Path(path)
     if not path.is_file() or not path.with_suffix(".webp").is_file():
@@ -111,31 +135,45 @@ def load_grid(path: str | Path, axes: Axes) -> Grid:
     if list(facts["axes"].items()) != list(_labels(axes).items()):
         raise ValueError(f"{path} has the axes {facts['axes']}, wanted {_labels(axes)}")
     sprite = path.with_suffix(".webp").read_bytes()
-    return Grid(facts["axes"], facts["texts"], tuple(facts["tile"]), facts["columns"], facts["scale"], sprite)
+    return Grid(
+        facts["axes"],
+        facts["texts"],
+        tuple(facts["tile"]),
+        facts["columns"],
+        facts["scale"],
+        sprite,
+    )
 
 
 class Explorer(ipywidgets.VBox):
     """Move controls, see a picture and a line of numbers.
 
-    `compute(**values)` returns (picture, text): a tensor (3, H, W) or (1, 3, H, W) in [-1, 1] or a Pillow picture,
-    and one line. `axes` names the controls: numbers make a slider, strings a select box. `alt` describes the picture,
-    with the values in braces. `start` gives some controls their first value; the others begin with their first one.
+    `compute(**values)` returns (picture, text): a tensor (3, H, W) or (1, 3, H, W) in [-1, 1]
+    or a Pillow picture, and one line. `axes` names the controls: numbers make a slider, strings
+    a select box. `alt` describes the picture, with the values in braces. `start` gives some
+    controls their first value; the others begin with their first one.
 
-    Where a kernel runs, moving a control calls `compute`; answers are remembered. Displaying the explorer computes
-    every combination, unless `frames` names a file of `save_grid`, and puts them into the output as HTML: the built
-    page shows those.
+    Where a kernel runs, moving a control calls `compute`; answers are remembered. Displaying
+    the explorer computes every combination, unless `frames` names a file of `save_grid`, and
+    puts them into the output as HTML: the built page shows those.
 
-    Raises ValueError for a value or a name that the axes do not have, and whatever `compute` raises.
+    Raises ValueError for a value or a name that the axes do not have, and whatever `compute`
+    raises.
     """
 
-    def __init__(self, compute: Compute, axes: Axes, alt: str, start: Mapping | None = None, frames=None):
-        self._compute, self._axes, self._labels, self._alt, self._memo = compute, dict(axes), _labels(axes), alt, {}
+    def __init__(
+        self, compute: Compute, axes: Axes, alt: str, start: Mapping | None = None, frames=None
+    ):
+        self._compute, self._alt, self._memo = compute, alt, {}
+        self._axes, self._labels = dict(axes), _labels(axes)
         start = {name: values[0] for name, values in axes.items()} | dict(start or {})
         self._check(start)
         if unknown := set(re.findall(r"\{(\w+)\}", alt)) - set(axes):
             raise ValueError(f"alt names {unknown}, the axes are {list(axes)}")
         self._grid = load_grid(frames, axes) if frames is not None else None
-        self._controls = {name: _control(name, values, start[name]) for name, values in axes.items()}
+        self._controls = {
+            name: _control(name, values, start[name]) for name, values in axes.items()
+        }
         self._frame, self._line = ipywidgets.HTML(), ipywidgets.HTML()
         super().__init__([*self._controls.values(), self._frame, self._line])
         if self._grid is None:
@@ -152,7 +190,10 @@ class Explorer(ipywidgets.VBox):
         return {name: control.value for name, control in self._controls.items()}
 
     def set(self, **values) -> None:
-        """Move controls as a reader would. Raises what `compute` raises, and ValueError for an unknown value."""
+        """Move controls as a reader would.
+
+        Raises what `compute` raises, and ValueError for an unknown value.
+        """
         self._check(values)
         self._listening = False  # until all stand where they should
         for name, value in values.items():
@@ -172,7 +213,8 @@ class Explorer(ipywidgets.VBox):
         try:
             answer = self._answer(**self.values)
         except Exception as error:
-            self._line.value = f"<p role='alert'><b>{type(error).__name__}</b>: {html.escape(str(error))}</p>"
+            kind, text = type(error).__name__, html.escape(str(error))
+            self._line.value = f"<p role='alert'><b>{kind}</b>: {text}</p>"
             raise
         self._show(*answer)
 
@@ -191,9 +233,13 @@ class Explorer(ipywidgets.VBox):
     def _img(self, image, scale, values):
         alt = re.sub(r"\{(\w+)\}", lambda found: label(values[found[1]]), self._alt)
         size = f"width='{scale * image.width}' height='{scale * image.height}'"
-        look = "max-width:100%;height:auto" + (";image-rendering:pixelated" if scale > 1 else "")
+        look = "max-width:100%;height:auto" + (
+            ";image-rendering:pixelated" if scale > 1 else ""
+        )
         src = data_uri("webp", webp(image, lossless=True))
-        return f"<img class='fallback' src='{src}' alt='{html.escape(alt)}' {size} style='{look}'>"
+        return (
+            f"<img class='fallback' src='{src}' alt='{html.escape(alt)}' {size} style='{look}'>"
+        )
 
     def _index(self, values):
         index = 0
@@ -202,29 +248,47 @@ class Explorer(ipywidgets.VBox):
         return index
 
     def _baked(self, index):
-        (width, height), sprite = self._grid.tile, Image.open(io.BytesIO(self._grid.sprite)).convert("RGB")
+        width, height = self._grid.tile
+        sprite = Image.open(io.BytesIO(self._grid.sprite)).convert("RGB")
         left, top = index % self._grid.columns * width, index // self._grid.columns * height
         return sprite.crop((left, top, left + width, top + height)), self._grid.texts[index]
 
     def to_html(self) -> str:
-        """The explorer of the built page: all frames, the picture of the controls' present values as a fallback."""
+        """The explorer of the built page: all frames, the picture of the controls' present
+        values as a fallback.
+        """
         self._grid = self._grid or make_grid(self._answer, self._axes)
         start = self._index(self.values)
         image, text = self._baked(start)
-        spec = self._grid._asdict() | {"sprite": data_uri("webp", self._grid.sprite), "alt": self._alt, "start": start}
-        spec["sliders"] = [name for name, c in self._controls.items() if isinstance(c, ipywidgets.SelectionSlider)]
-        fallback = self._img(image, self._grid.scale, self.values) + f"<p><span>{html.escape(text)}</span></p>"
-        data = html.escape(json.dumps(spec, ensure_ascii=False), quote=False).replace("'", "&#39;")
+        spec = self._grid._asdict() | {
+            "sprite": data_uri("webp", self._grid.sprite),
+            "alt": self._alt,
+            "start": start,
+        }
+        spec["sliders"] = [
+            name
+            for name, c in self._controls.items()
+            if isinstance(c, ipywidgets.SelectionSlider)
+        ]
+        picture = self._img(image, self._grid.scale, self.values)
+        fallback = f"{picture}<p><span>{html.escape(text)}</span></p>"
+        data = html.escape(json.dumps(spec, ensure_ascii=False), quote=False)
+        data = data.replace("'", "&#39;")
         return f"<fuzzy-explorer data-spec='{data}'>{fallback}</fuzzy-explorer>"
 
     def _repr_mimebundle_(self, **kwargs):
         where = ", ".join(f"{name} = {label(value)}" for name, value in self.values.items())
         bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle | {"text/html": self.to_html(), "text/plain": f"Explorer({where}): {self.text}"}
+        return bundle | {
+            "text/html": self.to_html(),
+            "text/plain": f"Explorer({where}): {self.text}",
+        }
 
 
 def _control(name, values, value):
-    """A slider for numbers, a select box for words; `value` may be written otherwise (1 for 1.0)."""
+    """A slider for numbers, a select box for words; `value` may be written otherwise
+    (1 for 1.0).
+    """
     options = [(label(v), v) for v in values]
     look = {"description": name, "style": {"description_width": "initial"}}
     look |= {"options": options, "value": dict(options)[label(value)]}

@@ -37,25 +37,37 @@ def test_orthonormal(make, size):
     c = basis.V_adjoint(x)
     assert_close(basis.V(c), x, rtol=0, atol=1e-12)
     assert_close(c.square().sum((1, 2, 3)), x.square().sum((1, 2, 3)), rtol=1e-12, atol=0)
-    assert_close(c[..., 0, 0], size * x.mean((2, 3)), rtol=0, atol=1e-12)  # the first wave is constant
+    # the first wave is constant
+    assert_close(c[..., 0, 0], size * x.mean((2, 3)), rtol=0, atol=1e-12)
 
 
 def test_dct_is_that_of_scipy(pictures):
     assert_close(
-        Basis.dct(SIZE).V_adjoint(pictures), torch.as_tensor(dctn(pictures.numpy(), axes=(2, 3), norm="ortho"))
+        Basis.dct(SIZE).V_adjoint(pictures),
+        torch.as_tensor(dctn(pictures.numpy(), axes=(2, 3), norm="ortho")),
     )
 
 
 def test_haar_is_written_out():
     half = 2**-0.5
-    rows = [[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, -0.5, -0.5], [half, -half, 0, 0], [0, 0, half, -half]]
+    rows = [
+        [0.5, 0.5, 0.5, 0.5],
+        [0.5, 0.5, -0.5, -0.5],
+        [half, -half, 0, 0],
+        [0, 0, half, -half],
+    ]
     assert_close(Basis.haar(4).matrix, torch.tensor(rows, dtype=torch.float64))
 
 
 def test_bands_are_octaves():
     bands = Basis.dct(8).bands
     assert bands[0].tolist() == [0, 1, 2, 2, 3, 3, 3, 3]
-    assert torch.equal(bands, bands.T) and bands[1, 1] == 1 and bands[3, 4] == 3 and bands[5, 2] == 3
+    assert (
+        torch.equal(bands, bands.T)
+        and bands[1, 1] == 1
+        and bands[3, 4] == 3
+        and bands[5, 2] == 3
+    )
     assert bands.flatten().bincount().tolist() == [1, 3, 12, 48]
 
 
@@ -76,7 +88,8 @@ def test_weights_average_the_map(make):
     assert m.shape == share.shape and m.dtype == share.dtype
     assert (m >= share.amin((2, 3), True)).all() and (m <= share.amax((2, 3), True)).all()
     assert_close(m.sum((2, 3)), share.sum((2, 3)))  # no trust is lost
-    wave = basis.V(torch.eye(SIZE**2).double().reshape(-1, 1, SIZE, SIZE))  # every wave as a picture
+    # every wave as a picture
+    wave = basis.V(torch.eye(SIZE**2).double().reshape(-1, 1, SIZE, SIZE))
     assert_close(m, torch.einsum("kij,bcij->bck", wave[:, 0].square(), share).reshape(m.shape))
 
 
@@ -93,32 +106,45 @@ def test_haar_knows_where_it_is():
     left = torch.zeros(1, 1, SIZE, SIZE)
     left[..., :4] = 1
     fine = Basis.haar(SIZE).bands == 3
-    assert set(Basis.haar(SIZE).weights([1] * 4, left)[0, 0, 4:, 4:].flatten().tolist()) == {0.0, 1.0}
+    assert set(Basis.haar(SIZE).weights([1] * 4, left)[0, 0, 4:, 4:].flatten().tolist()) == {
+        0.0,
+        1.0,
+    }
     assert_close(Basis.dct(SIZE).weights([1] * 4, left)[0, 0][fine], torch.full((48,), 0.5))
 
 
 def test_variances_are_those_of_the_coefficients(prior):
     for basis in (Basis.dct(SIZE), Basis.haar(SIZE)):
-        V = basis.V(torch.eye(3 * SIZE**2).double().reshape(-1, 3, SIZE, SIZE)).flatten(1)  # a wave a row
+        # a wave a row
+        V = basis.V(torch.eye(3 * SIZE**2).double().reshape(-1, 3, SIZE, SIZE)).flatten(1)
         covariance = prior.directions @ prior.variances.diag() @ prior.directions.T
         assert_close(basis.variances(prior).flatten(), (V @ covariance @ V.T).diag())
     rest = GaussianPrior(torch.zeros(3, SIZE, SIZE), 0.2)
     assert_close(Basis.dct(SIZE).variances(rest), torch.full((3, SIZE, SIZE), 0.2))
 
 
-@pytest.mark.parametrize("basis", [Basis.dct(SIZE), Basis.haar(SIZE), AveragePool(2, SIZE), Pixels])
+@pytest.mark.parametrize(
+    "basis", [Basis.dct(SIZE), Basis.haar(SIZE), AveragePool(2, SIZE), Pixels]
+)
 @pytest.mark.parametrize("per", ["fusion", "run"])
 def test_a_constant_weight_does_not_ask_for_the_basis(prior, pictures, basis, per):
     for m in (0.0, 0.3, 1.0):
         x = run(fuzzy(prior, pictures, m, 6, 2, Noise(3), per=per, basis=basis))
-        assert_close(x, run(fuzzy(prior, pictures, m, 6, 2, Noise(3), per=per)), rtol=0, atol=1e-12)
+        assert_close(
+            x, run(fuzzy(prior, pictures, m, 6, 2, Noise(3), per=per)), rtol=0, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("make", BASES.values(), ids=BASES)
 def test_the_ends(prior, pictures, make):
     basis = make(SIZE)
     free, tied = (basis.weights([m] * 4) for m in (0.0, 1.0))
-    assert_close(run(fuzzy(prior, pictures, tied, 5, noise=Noise(4), basis=basis)), pictures, rtol=0, atol=1e-12)
+    assert_close(
+        run(fuzzy(prior, pictures, tied, 5, noise=Noise(4), basis=basis)),
+        pictures,
+        rtol=0,
+        atol=1e-12,
+    )
     nothing = run(fuzzy(prior, pictures, free, 5, noise=Noise(4), basis=basis))
     assert_close(nothing, run(ddpm(prior, 3, 5, Noise(4))), rtol=0, atol=1e-12)
 
@@ -136,22 +162,30 @@ def test_ilvr_is_a_binary_weight_in_haars_basis(prior, pictures, band):
     m = basis.weights([float(k <= band) for k in range(4)])
     for fix in (True, False):
         x = run(fuzzy(prior, pictures, m, 8, noise=Noise(6), fix=fix, basis=basis))
-        assert_close(x, run(ilvr(prior, pictures, low_pass, 8, noise=Noise(6))), rtol=0, atol=1e-12)
+        assert_close(
+            x, run(ilvr(prior, pictures, low_pass, 8, noise=Noise(6))), rtol=0, atol=1e-12
+        )
 
 
 def test_an_operator_is_a_basis(prior, pictures):
     A = AveragePool(2, SIZE)
     m = (A.singular_values > 0).double()[None]
     x = run(fuzzy(prior, pictures, m, 8, noise=Noise(6), basis=A))
-    assert_close(x, run(ilvr(prior, pictures, A.project, 8, noise=Noise(6))), rtol=0, atol=1e-12)
+    assert_close(
+        x, run(ilvr(prior, pictures, A.project, 8, noise=Noise(6))), rtol=0, atol=1e-12
+    )
     hole = masks.box(SIZE, 4).double()
     by_pixels = run(fuzzy(prior, pictures, hole, 8, noise=Noise(6)))
-    assert_close(run(fuzzy(prior, pictures, hole, 8, noise=Noise(6), basis=Denoise())), by_pixels)
+    assert_close(
+        run(fuzzy(prior, pictures, hole, 8, noise=Noise(6), basis=Denoise())), by_pixels
+    )
 
 
 @pytest.mark.parametrize("steps, repeats", [(2, 1), (10, 1), (10, 3)])
 def test_a_run_keeps_the_share_in_every_direction_of_the_prior(prior, pictures, steps, repeats):
-    """In the principal directions, with their variances, the mean of a run is mean + m (y - mean)."""
+    """In the principal directions, with their variances, the mean of a run is mean + m
+    (y - mean).
+    """
 
     class Principal:
         V = staticmethod(lambda c: (c.flatten(1) @ prior.directions.T).reshape(c.shape))
@@ -174,14 +208,25 @@ def test_a_run_keeps_the_share_in_every_direction_of_the_prior(prior, pictures, 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_precision_follows_the_pictures(pictures, dtype):
     basis, x = Basis.haar(SIZE), pictures.to(dtype)
-    assert basis.V_adjoint(x).dtype == basis.V(x).dtype == basis.weights([1] * 4, x.abs()).dtype == dtype
-    assert_close(basis.V(basis.V_adjoint(x)), x, rtol=0, atol=0.05 if dtype == torch.bfloat16 else 1e-5)
+    assert (
+        basis.V_adjoint(x).dtype
+        == basis.V(x).dtype
+        == basis.weights([1] * 4, x.abs()).dtype
+        == dtype
+    )
+    assert_close(
+        basis.V(basis.V_adjoint(x)), x, rtol=0, atol=0.05 if dtype == torch.bfloat16 else 1e-5
+    )
 
 
 def test_a_run_in_single_precision():
     prior, y = GaussianPrior(torch.zeros(3, SIZE, SIZE), 0.3), torch.zeros(1, 3, SIZE, SIZE)
     basis = Basis.dct(SIZE)
-    x = run(fuzzy(prior, y, basis.weights([1, 0.5, 0.2, 0]), 4, noise=Noise(0), per="run", basis=basis))
+    x = run(
+        fuzzy(
+            prior, y, basis.weights([1, 0.5, 0.2, 0]), 4, noise=Noise(0), per="run", basis=basis
+        )
+    )
     assert x.dtype == torch.float32 and x.isfinite().all()
 
 
@@ -192,7 +237,9 @@ def test_gradients_flow(pictures):
 
 
 def test_meta_device_follows_the_pictures():
-    """The tables follow the pictures to any device; the meta device stands in for one that is not here."""
+    """The tables follow the pictures to any device; the meta device stands in for one that is
+    not here.
+    """
     x = torch.zeros(1, 3, SIZE, SIZE, device="meta")
     basis = Basis.haar(SIZE)
     assert basis.V(basis.V_adjoint(x)).device == x.device
@@ -209,7 +256,10 @@ def test_a_matrix_that_is_not_square_is_refused():
         Basis(torch.eye(8)[:4])
 
 
-@pytest.mark.parametrize("matrix", [2 * torch.eye(4), torch.tensor([[1, 1], [0, 1.0]]), torch.full((4, 4), torch.nan)])
+@pytest.mark.parametrize(
+    "matrix",
+    [2 * torch.eye(4), torch.tensor([[1, 1], [0, 1.0]]), torch.full((4, 4), torch.nan)],
+)
 def test_a_matrix_that_is_not_orthonormal_is_refused(matrix):
     with pytest.raises(ValueError, match="orthonormal"):
         Basis(matrix)

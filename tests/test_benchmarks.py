@@ -10,7 +10,9 @@ def test_the_chain_is_exact_for_terms_that_fall_like_a_power():
     every = torch.arange(1, 1001, dtype=torch.float64)
     terms = torch.stack([0.5 * every**-1.3, 2 * every**-0.7], 1)
     some = terms[torch.tensor(elbo.LEVELS) - 1]
-    torch.testing.assert_close(elbo.chain(elbo.LEVELS, some), terms[1:].sum(0), rtol=1e-10, atol=0)
+    torch.testing.assert_close(
+        elbo.chain(elbo.LEVELS, some), terms[1:].sum(0), rtol=1e-10, atol=0
+    )
 
 
 def test_weights_measured_before_stay_in_the_table_and_the_shipped_ones_come_last():
@@ -26,10 +28,15 @@ def test_weights_measured_before_stay_in_the_table_and_the_shipped_ones_come_las
 
 
 def test_errors_are_compared_with_those_of_the_first_weights():
-    start, other, new = ({"name": n, "eps_mse": {"all": [k] * len(elbo.TABLE)}} for n, k in zip("son", (4.0, 3.0, 1.0)))
+    start, other, new = (
+        {"name": n, "eps_mse": {"all": [k] * len(elbo.TABLE)}}
+        for n, k in zip("son", (4.0, 3.0, 1.0))
+    )
     assert elbo.against_start([start, other, new]) == {}
     start["name"] = "start"
-    assert elbo.against_start([start, other, new]) == {"all": {"150": 0.25, "300": 0.25, "500": 0.25}}
+    assert elbo.against_start([start, other, new]) == {
+        "all": {"150": 0.25, "300": 0.25, "500": 0.25}
+    }
 
 
 def test_the_pictures_seen_are_read_from_the_file(tmp_path):
@@ -41,5 +48,7 @@ def test_the_pictures_seen_are_read_from_the_file(tmp_path):
 
 
 def test_gains_are_taken_face_by_face():
-    won = restoration.row({"psnr": torch.tensor([11.0, 21.0, 31.0])}, {"psnr": torch.tensor([10.0, 20.0, 30.0])})
+    won = restoration.row(
+        {"psnr": torch.tensor([11.0, 21.0, 31.0])}, {"psnr": torch.tensor([10.0, 20.0, 30.0])}
+    )
     assert won["psnr"][0] == 21 and won["psnr"][1] > 5 and won["psnr_gain"] == [1, 0]

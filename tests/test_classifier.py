@@ -1,4 +1,6 @@
-"""Classifier guidance is Bayes' rule where everything is known exactly; the classifier learns what noise leaves."""
+"""Classifier guidance is Bayes' rule where everything is known exactly; the classifier learns
+what noise leaves.
+"""
 
 import pytest
 import torch
@@ -15,7 +17,9 @@ SCHEDULE = Schedule.linear()
 A = SCHEDULE.alpha_bar
 EYE = torch.eye(3, dtype=torch.float64)
 MEANS = torch.tensor([[0.6, -0.2, 0.1], [-0.5, 0.3, 0.4]], dtype=torch.float64)
-ROUND = torch.tensor([[0.20, 0.12, 0.0], [0.12, 0.30, -0.1], [0.0, -0.1, 0.25]], dtype=torch.float64)
+ROUND = torch.tensor(
+    [[0.20, 0.12, 0.0], [0.12, 0.30, -0.1], [0.0, -0.1, 0.25]], dtype=torch.float64
+)
 TOY = GaussianPrior.from_covariance(MEANS[0].reshape(3, 1, 1), ROUND)
 WEIGHTS = torch.tensor([0.7, -1.2, 0.4], dtype=torch.float64)
 
@@ -37,7 +41,9 @@ def quadratic(x, levels):
 
 
 def gradient(classifier, x, t, label):
-    """By hand: the gradient of log p is (1 - p) that of u for class 1, and - p that of u for class 0."""
+    """By hand: the gradient of log p is (1 - p) that of u for class 1, and - p that of u for
+    class 0.
+    """
     u = classifier(x, torch.full((len(x),), t))[:, 1]
     share = torch.sigmoid(-u) if label else -torch.sigmoid(u)
     slope = A[t] * WEIGHTS.reshape(3, 1, 1) if classifier is linear else -x
@@ -49,31 +55,52 @@ def gradient(classifier, x, t, label):
 @pytest.mark.parametrize("t", [1, 300, 1000])
 def test_the_guided_guess_is_the_formula(classifier, label, t):
     x, scale = draw(5), 2.5
-    guided, grad = classifier_guided(TOY, classifier, label, scale), gradient(classifier, x, t, label)
+    guided, grad = (
+        classifier_guided(TOY, classifier, label, scale),
+        gradient(classifier, x, t, label),
+    )
     expected = TOY.x0(x, t) + scale * (1 - A[t]) / A[t].sqrt() * grad
     torch.testing.assert_close(guided.x0(x, t), expected, atol=1e-10, rtol=1e-10)
-    torch.testing.assert_close(guided.eps(x, t), TOY.eps(x, t) - scale * (1 - A[t]).sqrt() * grad, atol=1e-10, rtol=0)
+    torch.testing.assert_close(
+        guided.eps(x, t), TOY.eps(x, t) - scale * (1 - A[t]).sqrt() * grad, atol=1e-10, rtol=0
+    )
 
 
 class Classes:
-    """Clean pictures are Gaussian given their class: the prior without the class, and the classifier at each level."""
+    """Clean pictures are Gaussian given their class: the prior without the class, and the
+    classifier at each level.
+    """
 
     def __init__(self, *covariances, shares=(0.3, 0.7)):
         self.covariances, self.shares = covariances, torch.tensor(shares, dtype=torch.float64)
-        self.given = [GaussianPrior.from_covariance(m.reshape(3, 1, 1), c) for m, c in zip(MEANS, covariances)]
+        self.given = [
+            GaussianPrior.from_covariance(m.reshape(3, 1, 1), c)
+            for m, c in zip(MEANS, covariances)
+        ]
         self.prior = Prior(self.guess, SCHEDULE, (3, 1, 1), "x0")
         self.prior.dtype = torch.float64
 
     def logits(self, x, levels):
-        """log p(c) + log p(x_t | c), and x_t given c is N(sqrt(a) m, a C + (1 - a) I). All pictures at one level."""
+        """log p(c) + log p(x_t | c), and x_t given c is N(sqrt(a) m, a C + (1 - a) I).
+
+        All pictures at one level.
+        """
         a = A[levels[0]]
-        noised = [MultivariateNormal(a.sqrt() * m, a * c + (1 - a) * EYE) for m, c in zip(MEANS, self.covariances)]
-        return torch.stack([p.log() + n.log_prob(x.flatten(1)) for p, n in zip(self.shares, noised)], 1)
+        noised = [
+            MultivariateNormal(a.sqrt() * m, a * c + (1 - a) * EYE)
+            for m, c in zip(MEANS, self.covariances)
+        ]
+        return torch.stack(
+            [p.log() + n.log_prob(x.flatten(1)) for p, n in zip(self.shares, noised)], 1
+        )
 
     def guess(self, x, levels):
         """E[x0 | x_t], the guesses given the class weighed by its probability."""
         p = self.logits(x, levels).softmax(1)
-        return sum(p[:, k, None, None, None] * prior._x0(x, levels[0]) for k, prior in enumerate(self.given))
+        return sum(
+            p[:, k, None, None, None] * prior._x0(x, levels[0])
+            for k, prior in enumerate(self.given)
+        )
 
 
 CLASSES = {"equal": Classes(ROUND, ROUND), "unequal": Classes(ROUND, 0.1 * EYE)}
@@ -86,8 +113,12 @@ def test_scale_one_is_bayes(kind, label):
     classes, x = CLASSES[kind], draw(6)
     guided = classifier_guided(classes.prior, classes.logits, label, 1.0)
     for t in (1, 100, 500, 900):
-        assert not torch.allclose(classes.prior.x0(x, t), classes.given[label].x0(x, t), atol=1e-5)
-        torch.testing.assert_close(guided.x0(x, t), classes.given[label].x0(x, t), atol=1e-9, rtol=0)
+        assert not torch.allclose(
+            classes.prior.x0(x, t), classes.given[label].x0(x, t), atol=1e-5
+        )
+        torch.testing.assert_close(
+            guided.x0(x, t), classes.given[label].x0(x, t), atol=1e-9, rtol=0
+        )
 
 
 @pytest.mark.parametrize("sampler", [ddim, ddpm])
@@ -95,8 +126,12 @@ def test_any_sampler_runs_it(sampler):
     classes = CLASSES["equal"]
     guided = classifier_guided(classes.prior, classes.logits, 1, 1.0)
     expected = run(sampler(classes.given[1], 4, 10, noise=Noise(1)))
-    torch.testing.assert_close(run(sampler(guided, 4, 10, noise=Noise(1))), expected, atol=1e-9, rtol=0)
-    assert not torch.allclose(run(sampler(classes.prior, 4, 10, noise=Noise(1))), expected, atol=1e-3)
+    torch.testing.assert_close(
+        run(sampler(guided, 4, 10, noise=Noise(1))), expected, atol=1e-9, rtol=0
+    )
+    assert not torch.allclose(
+        run(sampler(classes.prior, 4, 10, noise=Noise(1))), expected, atol=1e-3
+    )
 
 
 def test_scale_zero_is_the_prior():
@@ -125,7 +160,10 @@ def test_gradients_flow_where_x_wants_them():
     classes, x = CLASSES["unequal"], draw(3).requires_grad_()
     slopes = [
         torch.autograd.grad(prior.x0(x, 300).square().sum(), x)[0]
-        for prior in (classifier_guided(classes.prior, classes.logits, 0, 1.0), classes.given[0])
+        for prior in (
+            classifier_guided(classes.prior, classes.logits, 0, 1.0),
+            classes.given[0],
+        )
     ]
     torch.testing.assert_close(*slopes)
 
@@ -134,7 +172,9 @@ def test_only_x_gets_gradients():
     net, x = ToneClassifier(SCHEDULE), Noise(0)((2, 3, 8, 8))
     prior = GaussianPrior(torch.zeros(3, 8, 8))
     x0 = classifier_guided(prior, net, 1, 5.0).x0(x, 500)
-    assert not torch.equal(x0, prior.x0(x, 500)) and not x0.requires_grad and not x.requires_grad
+    assert (
+        not torch.equal(x0, prior.x0(x, 500)) and not x0.requires_grad and not x.requires_grad
+    )
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
@@ -198,7 +238,9 @@ def noisy_logits(net, pictures, t):
 def test_training_lowers_the_loss():
     pictures, labels = PLAIN
     first, last = (
-        F.cross_entropy(noisy_logits(train_classifier(*PLAIN, SCHEDULE, steps), pictures, 100), labels)
+        F.cross_entropy(
+            noisy_logits(train_classifier(*PLAIN, SCHEDULE, steps), pictures, 100), labels
+        )
         for steps in (1, 60)
     )
     assert last < 0.5 * first
@@ -226,9 +268,13 @@ def test_it_knows_the_tone_of_faces_it_has_not_seen_until_noise_hides_it():
     faces = people()
     net = train_classifier(*with_grey(faces[:192]), SCHEDULE, steps=120)
     pictures, labels = with_grey(faces[192:])
-    right = {t: (noisy_logits(net, pictures, t).argmax(1) == labels).double().mean() for t in (50, 1000)}
+    right = {
+        t: (noisy_logits(net, pictures, t).argmax(1) == labels).double().mean()
+        for t in (50, 1000)
+    }
     assert right[50] > 0.9
-    assert abs(right[1000] - 0.5) < 0.15  # at the top level 1 / 25 000 of the variance is picture
+    # at the top level 1 / 25 000 of the variance is picture
+    assert abs(right[1000] - 0.5) < 0.15
 
 
 @pytest.mark.parametrize(

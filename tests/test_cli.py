@@ -7,7 +7,15 @@ import torch
 from PIL import Image
 
 from fuzzydiff_lite import Noise, cli, masks
-from fuzzydiff_lite.data import ASTRONAUT_BOX, astronaut, london, open_picture, to_image, to_tensor, to_uint8
+from fuzzydiff_lite.data import (
+    ASTRONAUT_BOX,
+    astronaut,
+    london,
+    open_picture,
+    to_image,
+    to_tensor,
+    to_uint8,
+)
 from fuzzydiff_lite.files import square
 from fuzzydiff_lite.metrics import psnr
 from fuzzydiff_lite.operators import AveragePool, Blur, measure
@@ -18,7 +26,9 @@ BOX = ["--box", *map(str, ASTRONAUT_BOX)]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder with the portrait `photo.png`, a mask of its size, one of the square and one of another size."""
+    """A folder with the portrait `photo.png`, a mask of its size, one of the square and one of
+    another size.
+    """
     from skimage.data import astronaut as portrait
 
     folder = tmp_path_factory.mktemp("files")
@@ -37,7 +47,9 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def restore(files, monkeypatch, capsys):
-    """Run `fuzzydiff restore` in that folder with 2 steps walked once; gives (exit code, stdout, stderr)."""
+    """Run `fuzzydiff restore` in that folder with 2 steps walked once; gives
+    (exit code, stdout, stderr).
+    """
 
     def run(*words, source="photo.png"):
         monkeypatch.chdir(files)
@@ -76,7 +88,13 @@ def test_every_option_reaches_the_sampler(restore, files):
         return (files / "out.png").read_bytes()
 
     plain = pixels()
-    for words in (["--set", "fix=false"], ["--repeats", "2"], ["--steps", "3"], ["--tone", "mono"], ["--m", "0.6"]):
+    for words in (
+        ["--set", "fix=false"],
+        ["--repeats", "2"],
+        ["--steps", "3"],
+        ["--tone", "mono"],
+        ["--m", "0.6"],
+    ):
         assert pixels(*words) != plain, words
 
 
@@ -102,7 +120,9 @@ def test_quiet_prints_nothing(restore):
 
 @pytest.mark.parametrize("mode", ["RGBA", "L", "P", "1"])
 def test_pictures_of_any_size_and_mode_go_in(restore, files, mode):
-    Image.open(files / "photo.png").crop((100, 0, 400, 200)).convert(mode).save(files / "odd.png")
+    Image.open(files / "photo.png").crop((100, 0, 400, 200)).convert(mode).save(
+        files / "odd.png"
+    )
     assert restore("--m", "0.5", "--steps", 1, source="odd.png")[0] == 0
     assert Image.open(files / "out.png").size == (64, 64)
 
@@ -135,7 +155,11 @@ def test_a_mask_picture_is_white_where_the_picture_is_kept():
     assert m[..., :32, :].max() == 0 and m[..., 32:, :].min() == 1
 
 
-DAMAGED = {"inpaint": ["--mask", "box"], "deblur": ["--blur", "gaussian:1.5"], "denoise": ["--sigma", "0.1"]}
+DAMAGED = {
+    "inpaint": ["--mask", "box"],
+    "deblur": ["--blur", "gaussian:1.5"],
+    "denoise": ["--sigma", "0.1"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -156,13 +180,26 @@ def faces(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("task, method", [(task, method) for task, methods in TASKS.items() for method in methods])
+@pytest.mark.parametrize(
+    "task, method", [(task, method) for task, methods in TASKS.items() for method in methods]
+)
 def test_every_method_restores_what_fits_it(faces, task, method, tmp_path, capsys):
     source = next((faces / task).glob("0.*"))
-    words = ["restore", str(source), "--task", task, "--method", method, "--steps", "8", *DAMAGED.get(task, [])]
+    words = [
+        "restore",
+        str(source),
+        "--task",
+        task,
+        "--method",
+        method,
+        "--steps",
+        "8",
+        *DAMAGED.get(task, []),
+    ]
     assert cli.main([*words, "-o", str(tmp_path / "out.png")]) == 0
     assert f"{method}: " in capsys.readouterr().out
-    assert psnr(to_tensor(Image.open(tmp_path / "out.png")), london(1)) > 12  # a face, not noise
+    # a face, not noise
+    assert psnr(to_tensor(Image.open(tmp_path / "out.png")), london(1)) > 12
 
 
 def test_a_folder_is_restored_and_goes_on_where_it_stopped(faces, tmp_path, capsys):
@@ -176,23 +213,54 @@ def test_a_folder_is_restored_and_goes_on_where_it_stopped(faces, tmp_path, caps
     for done in ("", "3 of 4 pictures are done already"):
         assert cli.main(words) == 2
         printed = capsys.readouterr()
-        assert "skipped" in printed.err and "not a picture" in printed.err and "1 of 4 files" in printed.err
+        assert (
+            "skipped" in printed.err
+            and "not a picture" in printed.err
+            and "1 of 4 files" in printed.err
+        )
         assert done in printed.out
     assert sorted(path.name for path in out.iterdir()) == ["0.png", "1.png", "2.png"]
-    one = ["restore", str(source / "1.png"), "--task", "x4", "--steps", "2", "-o", str(tmp_path / "one.png"), "--quiet"]
+    one = [
+        "restore",
+        str(source / "1.png"),
+        "--task",
+        "x4",
+        "--steps",
+        "2",
+        "-o",
+        str(tmp_path / "one.png"),
+        "--quiet",
+    ]
     assert cli.main(one) == 0
-    alone, together = (np.asarray(Image.open(path)).astype(int) for path in (tmp_path / "one.png", out / "1.png"))
+    alone, together = (
+        np.asarray(Image.open(path)).astype(int)
+        for path in (tmp_path / "one.png", out / "1.png")
+    )
     assert abs(alone - together).max() <= 1
 
 
 def test_a_folder_of_masks_belongs_to_a_folder_of_pictures(faces, tmp_path, capsys):
     (tmp_path / "masks").mkdir()
     for i, name in enumerate(("box", "half", "stripes")):
-        to_image(masks.named(name).expand(-1, 3, -1, -1) * 2 - 1).save(tmp_path / "masks" / f"{i}.png")
-    words = ["restore", str(faces / "inpaint"), "--mask", str(tmp_path / "masks"), "--steps", "2", "--repeats", "1"]
+        to_image(masks.named(name).expand(-1, 3, -1, -1) * 2 - 1).save(
+            tmp_path / "masks" / f"{i}.png"
+        )
+    words = [
+        "restore",
+        str(faces / "inpaint"),
+        "--mask",
+        str(tmp_path / "masks"),
+        "--steps",
+        "2",
+        "--repeats",
+        "1",
+    ]
     assert cli.main([*words, "-o", str(tmp_path / "out")]) == 0
     for i, name in enumerate(("box", "half", "stripes")):
-        before, after = (to_tensor(Image.open(folder / f"{i}.png")) for folder in (faces / "inpaint", tmp_path / "out"))
+        before, after = (
+            to_tensor(Image.open(folder / f"{i}.png"))
+            for folder in (faces / "inpaint", tmp_path / "out")
+        )
         same = (before == after).all(1, keepdim=True)
         assert same[masks.named(name) == 1].all() and not same[masks.named(name) == 0].all()
     (tmp_path / "masks" / "1.png").unlink()
@@ -221,16 +289,34 @@ def test_a_folder_without_pictures_is_an_error(tmp_path, capsys):
         ("denoise", ["--sigma", "0.1", "--method", "fuzzy"], "method must be one of ddrm, "),
         ("x4", ["--repeats", "2", "--method", "ddrm"], "ddrm has no setting repeats"),
         ("x4", ["--set", "churn=2"], "churn must be in [0, 1], got 2"),
-        ("x4", ["--set", "churn=much"], "churn of ddnm must be a number, like 0.85, got 'much'"),
+        (
+            "x4",
+            ["--set", "churn=much"],
+            "churn of ddnm must be a number, like 0.85, got 'much'",
+        ),
         ("x4", ["--set", "clip=1"], "clip of ddnm must be a truth value, like True, got 1"),
         ("x4", ["--set", "churn"], "must be written NAME=VALUE"),
         ("x4", ["--set", "speed=1"], "ddnm has no setting speed; it has steps"),
         ("inpaint", ["--m", "0.5", "--method", "ddrm"], "trusted fully"),
     ],
 )
-def test_what_does_not_fit_a_task_is_one_line_and_exit_code_2(faces, task, words, error, tmp_path, capsys):
+def test_what_does_not_fit_a_task_is_one_line_and_exit_code_2(
+    faces, task, words, error, tmp_path, capsys
+):
     source = next((faces / task).glob("0.*"))
-    code = cli.main(["restore", str(source), "--task", task, *words, "--steps", "1", "-o", str(tmp_path / "out.png")])
+    code = cli.main(
+        [
+            "restore",
+            str(source),
+            "--task",
+            task,
+            *words,
+            "--steps",
+            "1",
+            "-o",
+            str(tmp_path / "out.png"),
+        ]
+    )
     printed = capsys.readouterr()
     check_error((code, "", printed.err), error)
 
@@ -239,7 +325,9 @@ def test_a_jpeg_must_be_as_it_was_written(faces, tmp_path, capsys):
     big = tmp_path / "big.jpg"
     Image.open(faces / "jpeg" / "0.jpg").resize((128, 128)).save(big)
     for source in (big, faces / "x2" / "0.png"):
-        code = cli.main(["restore", str(source), "--task", "jpeg", "-o", str(tmp_path / "out.png")])
+        code = cli.main(
+            ["restore", str(source), "--task", "jpeg", "-o", str(tmp_path / "out.png")]
+        )
         check_error((code, *capsys.readouterr()), "a whole JPEG file of 64x64 pixels")
 
 
@@ -248,7 +336,10 @@ def test_a_jpeg_must_be_as_it_was_written(faces, tmp_path, capsys):
     [
         (["--mask", "missing.png"], "no such file: missing.png"),
         (["--mask", "text.png"], "not a picture: text.png"),
-        (["--mask", "small.png"], "the mask has 100x100 pixels, but the picture has 512x512 and its square 64x64"),
+        (
+            ["--mask", "small.png"],
+            "the mask has 100x100 pixels, but the picture has 512x512 and its square 64x64",
+        ),
         (["--m", "1.5"], "--m: must be between 0 and 1, got 1.5"),
         (["--m", "nan"], "--m: must be between 0 and 1, got nan"),
         (["--m", "half"], "--m: invalid float value: 'half'"),
@@ -259,8 +350,14 @@ def test_a_jpeg_must_be_as_it_was_written(faces, tmp_path, capsys):
         (["--m", "0.5", "--seed", "-1"], "--seed: must be at least 0, got -1"),
         (["--m", "0.5", "--method", "magic"], "--method: invalid choice: 'magic'"),
         (["--m", "0.5", "--tone", "loud"], "--tone: invalid choice: 'loud'"),
-        (["--m", "0.5", "--box", "0", "0", "9", "8"], "not a square inside a picture of 512x512"),
-        (["--m", "0.5", "--weights", "broken.safetensors"], "broken.safetensors does not hold the weights"),
+        (
+            ["--m", "0.5", "--box", "0", "0", "9", "8"],
+            "not a square inside a picture of 512x512",
+        ),
+        (
+            ["--m", "0.5", "--weights", "broken.safetensors"],
+            "broken.safetensors does not hold the weights",
+        ),
         (["--m", "0.5", "--weights", "photos"], "no weights called photos"),
         (["--m", "0.5", "-o", "nowhere/out.png"], "no such folder: nowhere"),
         (["--m", "0.5", "-o", "out.xyz"], "a name that ends in .png"),
@@ -274,7 +371,8 @@ def test_bad_input_is_one_line_and_exit_code_2(restore, words, error):
 
 
 @pytest.mark.parametrize(
-    "name, error", [("missing.png", "no such file"), ("text.png", "not a picture"), (".", "not a")]
+    "name, error",
+    [("missing.png", "no such file"), ("text.png", "not a picture"), (".", "not a")],
 )
 def test_a_bad_picture_is_one_line_and_exit_code_2(restore, name, error):
     check_error(restore("--m", "0.5", source=name), error)
@@ -319,7 +417,21 @@ def test_sample_writes_a_sheet(words, calls, tmp_path, capsys):
 
 def test_a_sample_does_not_depend_on_how_many_are_drawn(tmp_path):
     for n in (1, 4):
-        assert cli.main(["sample", "--n", str(n), "--steps", "1", "-o", str(tmp_path / f"{n}.png"), "--quiet"]) == 0
+        assert (
+            cli.main(
+                [
+                    "sample",
+                    "--n",
+                    str(n),
+                    "--steps",
+                    "1",
+                    "-o",
+                    str(tmp_path / f"{n}.png"),
+                    "--quiet",
+                ]
+            )
+            == 0
+        )
     one, four = (np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in (1, 4))
     assert abs(one - four[:64, :64]).max() <= 1  # a batch of another size may round otherwise
 
@@ -350,7 +462,20 @@ def test_train_hands_its_options_on(tmp_path, monkeypatch, capsys):
     (tmp_path / "faces64.zip").touch()
     monkeypatch.setenv("FUZZYDIFF_FACES64", str(tmp_path))
     monkeypatch.setattr(cli, "train", lambda *given: calls.append(given))
-    words = ["--images", "100", "--batch", "4", "--rate", "1e-3", "--minutes", "2", "--from", "faces64", "--seed", "5"]
+    words = [
+        "--images",
+        "100",
+        "--batch",
+        "4",
+        "--rate",
+        "1e-3",
+        "--minutes",
+        "2",
+        "--from",
+        "faces64",
+        "--seed",
+        "5",
+    ]
     assert cli.main(["train", "--folder", "run", *words]) == 0
     [(folder, recipe, start, minutes)] = calls
     assert (str(folder), start, minutes) == ("run", "faces64", 2)

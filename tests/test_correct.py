@@ -14,7 +14,9 @@ from fuzzydiff_lite.weights import load_prior
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder with a folder of three faces in boxes, `faces`, a picture of no face and one of no pixels."""
+    """A folder with a folder of three faces in boxes, `faces`, a picture of no face and one of
+    no pixels.
+    """
     from skimage.data import coffee
 
     folder = tmp_path_factory.mktemp("correct")
@@ -48,11 +50,17 @@ def check_error(result, words):
 def test_correct_writes_the_picture_and_its_map_and_says_how_much_is_distrusted(correct, files):
     code, out, err = correct("--preview")
     assert (code, err) == (0, "")
-    y, x, m = (to_tensor(open_picture(files / name)) for name in ("faces/0.png", "out.png", "out-map.png"))
+    y, x, m = (
+        to_tensor(open_picture(files / name))
+        for name in ("faces/0.png", "out.png", "out-map.png")
+    )
     m = (m + 1) / 2
     assert x.shape == m.shape == (1, 3, 64, 64) and 0.3 < m.mean() < 1
-    assert f"{1 - m.mean():.0%}"[:-1] == str(round(float(out.split("out-map.png: ")[1].split("%")[0])))
-    assert (x - y)[m < 0.5].abs().mean() > 2 * (x - y)[m > 0.95].abs().mean()  # what is distrusted is changed
+    assert f"{1 - m.mean():.0%}"[:-1] == str(
+        round(float(out.split("out-map.png: ")[1].split("%")[0]))
+    )
+    # what is distrusted is changed
+    assert (x - y)[m < 0.5].abs().mean() > 2 * (x - y)[m > 0.95].abs().mean()
     strip = to_tensor(open_picture(files / "out-preview.png"))[..., 1::4, 1::4]
     for part, whole in zip(strip.split(64, 3), (y, 2 * m - 1, x), strict=True):
         assert torch.equal(to_uint8(part), to_uint8(whole))
@@ -72,12 +80,18 @@ def test_a_folder_is_corrected_without_what_is_no_face(correct, files, tmp_path)
     shutil.copy(files / "coffee.png", source)
     for done in ("", "3 of 4 pictures are done already"):
         code, out, err = correct(source=str(source), out=str(tmp_path / "out"))
-        assert code == 2 and done in out and "skipped" in err and "coffee.png is no aligned face" in err
+        assert (
+            code == 2
+            and done in out
+            and "skipped" in err
+            and "coffee.png is no aligned face" in err
+        )
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == sorted(f"{i}{end}.png" for i in range(3) for end in ("", "-map"))
     assert correct("--quiet")[0] == 0  # the first of them alone
     alone, together = (
-        to_uint8(to_tensor(open_picture(p))).int() for p in (files / "out.png", tmp_path / "out" / "0.png")
+        to_uint8(to_tensor(open_picture(p))).int()
+        for p in (files / "out.png", tmp_path / "out" / "0.png")
     )
     assert (alone - together).abs().max() <= 1
 
@@ -96,11 +110,23 @@ def test_what_is_no_aligned_face_is_an_error_and_the_box_mends_it(correct, files
 @pytest.mark.parametrize(
     "words, error",
     [
-        (["--tone", "none"], "no statistics ship for the tone none: fit them with `fuzzydiff attention fit`"),
-        (["--statistics", "missing.safetensors"], "does not hold the statistics of projections"),
+        (
+            ["--tone", "none"],
+            "no statistics ship for the tone none: fit them with `fuzzydiff attention fit`",
+        ),
+        (
+            ["--statistics", "missing.safetensors"],
+            "does not hold the statistics of projections",
+        ),
         (["--statistics", "text.png"], "does not hold the statistics of projections"),
-        (["--statistics", "other.safetensors"], "the statistics belong to the weights abcdef01, the prior has"),
-        (["--statistics", "other.safetensors", "-o", "other.safetensors"], "a name that ends in .png"),
+        (
+            ["--statistics", "other.safetensors"],
+            "the statistics belong to the weights abcdef01, the prior has",
+        ),
+        (
+            ["--statistics", "other.safetensors", "-o", "other.safetensors"],
+            "a name that ends in .png",
+        ),
         (["--mask", "box"], "unrecognized arguments: --mask box"),
         (["-o", "nowhere/out.png"], "no such folder: nowhere"),
         (["-o", "faces/0.png"], "0.png is an input"),
@@ -112,7 +138,9 @@ def test_bad_input_is_one_line_and_exit_code_2(correct, files, words, error):
     check_error(correct(*words), error)
 
 
-@pytest.mark.parametrize("name, error", [("missing.png", "no such file"), ("text.png", "not a picture")])
+@pytest.mark.parametrize(
+    "name, error", [("missing.png", "no such file"), ("text.png", "not a picture")]
+)
 def test_a_bad_picture_is_one_line_and_exit_code_2(correct, name, error):
     check_error(correct(source=name), error)
 
@@ -132,7 +160,10 @@ def test_fit_makes_statistics_that_correct_takes(correct, files, capsys):
     assert own.pictures == 3 and own.weights == prior.weights and own.depths == made.depths
     torch.testing.assert_close(own.mean, made.mean, rtol=2e-2, atol=1e-3)  # half precision
     assert correct("--statistics", "own.safetensors")[0] == 0
-    check_error(correct("--statistics", "own.safetensors", "--tone", "mono"), "the statistics are of tone colour")
+    check_error(
+        correct("--statistics", "own.safetensors", "--tone", "mono"),
+        "the statistics are of tone colour",
+    )
 
 
 @pytest.mark.parametrize(

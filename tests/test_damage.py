@@ -16,7 +16,9 @@ def test_damage_is_where_the_truth_says_and_nowhere_else(kind, faces):
     assert damaged.shape == faces.shape and truth.shape == (6, 1, 64, 64)
     assert damaged.abs().max() <= 1 and set(truth.unique().tolist()) == {0, 1}
     changed = (damaged - faces).abs().mean(1, keepdim=True)
-    inside, outside = ((changed * part).sum((1, 2, 3)) / part.sum((1, 2, 3)) for part in (truth, 1 - truth))
+    inside, outside = (
+        (changed * part).sum((1, 2, 3)) / part.sum((1, 2, 3)) for part in (truth, 1 - truth)
+    )
     assert (inside > 0.08).all()
     assert (outside < 0.05).all()
     if kind != "jpeg":  # which changes pixels invisibly, too
@@ -35,7 +37,8 @@ def test_damage_comes_from_the_noise_and_each_picture_has_its_own(kind, faces):
 
 def test_sunglasses_hide_both_eyes(faces):
     _, truth = damage.named("sunglasses", faces)
-    lenses = truth[:, 0, 27:33, 18:28], truth[:, 0, 27:33, 36:46]  # where an aligned face has its eyes
+    # where an aligned face has its eyes
+    lenses = truth[:, 0, 27:33, 18:28], truth[:, 0, 27:33, 36:46]
     assert all(lens.mean() > 0.95 for lens in lenses)
 
 
@@ -43,7 +46,8 @@ def test_boxes_erase_channels_and_always_at_least_one(faces):
     damaged, truth = damage.named("boxes", faces.repeat(8, 1, 1, 1), Noise(1))
     erased = (damaged == 0) & (truth == 1)
     assert torch.equal(erased.any(1, keepdim=True), truth == 1)
-    assert 1 < erased.float().sum(1)[truth[:, 0] == 1].mean() < 3  # some lose one channel, some all
+    # some lose one channel, some all
+    assert 1 < erased.float().sum(1)[truth[:, 0] == 1].mean() < 3
 
 
 def test_bad_input_is_named(faces):

@@ -26,7 +26,9 @@ def collection(folder, rows):
     with zipfile.ZipFile(folder / "faces64.zip", "w") as archive:
         for i, (name, *_) in enumerate(rows):
             buffer = io.BytesIO()
-            Image.new("RGB", (64, 64), (10 * i + 10, 0, 255)).save(buffer, "webp", lossless=True)
+            Image.new("RGB", (64, 64), (10 * i + 10, 0, 255)).save(
+                buffer, "webp", lossless=True
+            )
             archive.writestr(f"{name}.webp", buffer.getvalue())
 
 
@@ -92,7 +94,11 @@ def test_open_picture_takes_every_mode(mode, tmp_path):
     path = tmp_path / "picture.tif"
     Image.new("RGB", (4, 6), (255, 255, 255)).convert(mode).save(path)
     picture = data.open_picture(path)
-    assert picture.mode == "RGB" and picture.size == (4, 6) and picture.getpixel((0, 0)) == (255, 255, 255)
+    assert (
+        picture.mode == "RGB"
+        and picture.size == (4, 6)
+        and picture.getpixel((0, 0)) == (255, 255, 255)
+    )
     assert data.open_picture(path, "L").mode == "L"
 
 
@@ -131,7 +137,9 @@ def test_crop_square_takes_the_centre_or_the_box():
     assert data.crop_square(image).size == (64, 64)
 
 
-@pytest.mark.parametrize("box", [(0, 0, 10, 9), (-1, 0, 9, 10), (25, 0, 35, 10), (5, 5, 5, 5), (10, 10, 0, 0)])
+@pytest.mark.parametrize(
+    "box", [(0, 0, 10, 9), (-1, 0, 9, 10), (25, 0, 35, 10), (5, 5, 5, 5), (10, 10, 0, 0)]
+)
 def test_crop_square_refuses_boxes_that_are_no_squares_inside(box):
     with pytest.raises(ValueError, match="not a square inside a picture of 30x10"):
         data.crop_square(Image.new("RGB", (30, 10)), box)
@@ -149,7 +157,9 @@ def test_the_pictures_of_the_book():
 def test_a_sheet_is_read_row_by_row(faces, columns):
     whole = np.asarray(Image.open(data.FOLDER / f"{faces.__name__}.webp").convert("RGB"))
     second_row_second_column = faces(columns + 2)[-1]
-    assert np.array_equal(np.asarray(data.to_image(second_row_second_column)), whole[64:128, 64:128])
+    assert np.array_equal(
+        np.asarray(data.to_image(second_row_second_column)), whole[64:128, 64:128]
+    )
 
 
 @pytest.mark.parametrize("faces, most", [(data.people, 256), (data.london, 20)])
@@ -168,12 +178,24 @@ def test_the_portrait_has_no_colour_and_the_london_faces_have():
 
 
 def test_the_real_faces_weigh_little():
-    assert sum((data.FOLDER / name).stat().st_size for name in ("london.webp", "portrait.webp")) < 300_000
+    assert (
+        sum((data.FOLDER / name).stat().st_size for name in ("london.webp", "portrait.webp"))
+        < 300_000
+    )
 
 
 def test_londoners_are_different_people_neutral_and_smiling_by_turns(tmp_path, monkeypatch):
-    poses = [("neutral", 3), ("neutral", 7), ("neutral", 9), ("neutral", 12), ("smiling", 3), ("smiling", 7)]
-    rows = [(f"london_{pose}_{number:03}", "london", "colour", "test") for pose, number in poses]
+    poses = [
+        ("neutral", 3),
+        ("neutral", 7),
+        ("neutral", 9),
+        ("neutral", 12),
+        ("smiling", 3),
+        ("smiling", 7),
+    ]
+    rows = [
+        (f"london_{pose}_{number:03}", "london", "colour", "test") for pose, number in poses
+    ]
     collection(tmp_path, rows + ROWS)
     monkeypatch.setenv("FUZZYDIFF_FACES64", str(tmp_path))
     red = [10, 60, 30, 40]  # 3 is neutral, 7 smiles, 9 is neutral, 12 has no smile
@@ -187,4 +209,6 @@ def test_the_real_faces_are_those_of_the_collection():
     except ValueError:
         pytest.skip("the faces64 collection is not here")
     assert torch.equal(data.to_uint8(data.london()), londoners())
-    assert torch.equal(data.to_uint8(data.portrait()), data.load_faces64(name=PORTRAIT, split="val")[0])
+    assert torch.equal(
+        data.to_uint8(data.portrait()), data.load_faces64(name=PORTRAIT, split="val")[0]
+    )

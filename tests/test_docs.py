@@ -12,7 +12,9 @@ import pytest
 from fuzzydiff_lite import samplers
 
 ROOT = Path(__file__).parents[1]
-CITATION = re.compile(r"Eq\.\s(\([a-z0-9-]+\)(?:(?:,| and|, and)\s\([a-z0-9-]+\))*),\sbook/(\w+)")
+CITATION = re.compile(
+    r"Eq\.\s(\([a-z0-9-]+\)(?:(?:,| and|, and)\s\([a-z0-9-]+\))*),\sbook/(\w+)"
+)
 LABEL = re.compile(r"\$\$[ \t]*\(([a-z0-9-]+)\)\s*$|\{math\}\n:label:\s*(\S+)", re.MULTILINE)
 COMMENT = re.compile(r"# \(([a-z0-9-]+)\)")
 
@@ -20,23 +22,34 @@ COMMENT = re.compile(r"# \(([a-z0-9-]+)\)")
 def docstrings(source: str) -> list[str]:
     """The docstrings of a module's source."""
     kinds = ast.Module, ast.ClassDef, ast.FunctionDef
-    return [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    return [
+        ast.get_docstring(node) or ""
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, kinds)
+    ]
 
 
 def cited_labels(source: str) -> set[tuple[str, str]]:
     """The (label, chapter) pairs that the docstrings of a module's source cite."""
     citations = (match for text in docstrings(source) for match in CITATION.findall(text))
-    return {(label, chapter) for labels, chapter in citations for label in re.findall(r"\(([^)]+)\)", labels)}
+    return {
+        (label, chapter)
+        for labels, chapter in citations
+        for label in re.findall(r"\(([^)]+)\)", labels)
+    }
 
 
 def defined_labels(notebook) -> set[str]:
     """The labels of the equations of a chapter."""
     texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return {label for text in texts for match in LABEL.findall(text) for label in match if label}
+    return {
+        label for text in texts for match in LABEL.findall(text) for label in match if label
+    }
 
 
 def shown_sources(notebook) -> dict[str, object]:
-    """What the `source(...)` calls of a chapter show: the expression -> the thing, found through the chapter's imports.
+    """What the `source(...)` calls of a chapter show: the expression -> the thing, found
+    through the chapter's imports.
 
     Raises KeyError, AttributeError or ImportError for a name that the imports do not give.
     """
@@ -48,17 +61,29 @@ def shown_sources(notebook) -> dict[str, object]:
             module = importlib.import_module(node.module)
             for name in node.names:
                 inside = hasattr(module, name.name)
-                thing = getattr(module, name.name) if inside else importlib.import_module(f"{node.module}.{name.name}")
+                thing = (
+                    getattr(module, name.name)
+                    if inside
+                    else importlib.import_module(f"{node.module}.{name.name}")
+                )
                 names[name.asname or name.name] = thing
-    calls = [node for node in nodes if isinstance(node, ast.Call) and re.search(r"\bsource$", ast.unparse(node.func))]
+    calls = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Call) and re.search(r"\bsource$", ast.unparse(node.func))
+    ]
     shown = [ast.unparse(argument) for call in calls for argument in call.args]
-    return {text: reduce(getattr, text.split(".")[1:], names[text.split(".")[0]]) for text in shown}
+    return {
+        text: reduce(getattr, text.split(".")[1:], names[text.split(".")[0]]) for text in shown
+    }
 
 
 def is_public(thing) -> bool:
     """Whether `thing` is a function or class that the package offers under a public name."""
     module = getattr(thing, "__module__", "")
-    if module.split(".")[0] != "fuzzydiff_lite" or any(part.startswith("_") for part in thing.__qualname__.split(".")):
+    if module.split(".")[0] != "fuzzydiff_lite" or any(
+        part.startswith("_") for part in thing.__qualname__.split(".")
+    ):
         return False
     found = importlib.import_module(module)
     for part in thing.__qualname__.split("."):
@@ -67,8 +92,13 @@ def is_public(thing) -> bool:
 
 
 MODULES = sorted((ROOT / "fuzzydiff_lite").rglob("*.py"))
-CHAPTERS = {path.stem: nbformat.read(path, as_version=4) for path in sorted((ROOT / "book").glob("*.ipynb"))}
-CITED = sorted({(path.stem, *pair) for path in MODULES for pair in cited_labels(path.read_text())})
+CHAPTERS = {
+    path.stem: nbformat.read(path, as_version=4)
+    for path in sorted((ROOT / "book").glob("*.ipynb"))
+}
+CITED = sorted(
+    {(path.stem, *pair) for path in MODULES for pair in cited_labels(path.read_text())}
+)
 COMMENTED = sorted(
     {
         (path.stem, label)
@@ -105,12 +135,16 @@ def test_every_citation_is_read():
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_what_a_chapter_shows_is_public(chapter):
-    assert [name for name, thing in shown_sources(CHAPTERS[chapter]).items() if not is_public(thing)] == []
+    assert [
+        name for name, thing in shown_sources(CHAPTERS[chapter]).items() if not is_public(thing)
+    ] == []
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_is_shown(name):
-    shown = [thing for chapter in CHAPTERS.values() for thing in shown_sources(chapter).values()]
+    shown = [
+        thing for chapter in CHAPTERS.values() for thing in shown_sources(chapter).values()
+    ]
     assert any(thing is getattr(samplers, name) for thing in shown)
 
 
@@ -132,7 +166,11 @@ def f():
 class C:
     "Eq. (d), book/12_fuzzy."
 '''
-    assert cited_labels(source) == {("a-b", "02_posterior"), ("c", "02_posterior"), ("d", "12_fuzzy")}
+    assert cited_labels(source) == {
+        ("a-b", "02_posterior"),
+        ("c", "02_posterior"),
+        ("d", "12_fuzzy"),
+    }
 
 
 def test_labels_are_read_from_equations_only():
@@ -142,7 +180,9 @@ def test_labels_are_read_from_equations_only():
 
 
 def test_shown_sources_are_found_through_the_imports():
-    setup = "from fuzzydiff_lite import plots, Schedule\nfrom fuzzydiff_lite.samplers import ddim"
+    setup = (
+        "from fuzzydiff_lite import plots, Schedule\nfrom fuzzydiff_lite.samplers import ddim"
+    )
     shown = shown_sources(chapter(setup, "plots.source(ddim)\nplots.source(Schedule.linear)"))
     assert list(shown) == ["ddim", "Schedule.linear"] and all(map(is_public, shown.values()))
     with pytest.raises(KeyError):
@@ -152,5 +192,7 @@ def test_shown_sources_are_found_through_the_imports():
 
 
 def test_private_and_foreign_things_are_not_public():
-    shown = shown_sources(chapter("from fuzzydiff_lite import noise, plots\nplots.source(noise._key)"))
+    shown = shown_sources(
+        chapter("from fuzzydiff_lite import noise, plots\nplots.source(noise._key)")
+    )
     assert not any(map(is_public, [*shown.values(), re.compile, len])) and len(shown) == 1

@@ -1,4 +1,6 @@
-"""The four lists of versions agree: pyproject.toml, requirements.lock, environment.yml, CITATION.cff."""
+"""The four lists of versions agree: pyproject.toml, requirements.lock, environment.yml,
+CITATION.cff.
+"""
 
 import re
 import sys
@@ -29,11 +31,19 @@ def pins(lines) -> dict[str, str]:
     return found
 
 
-LOCK = pins(line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#"))
-WANTED = PROJECT["dependencies"] + [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
+LOCK = pins(
+    line
+    for line in (ROOT / "requirements.lock").read_text().splitlines()
+    if not line.startswith("#")
+)
+WANTED = PROJECT["dependencies"] + [
+    line for extra in PROJECT["optional-dependencies"].values() for line in extra
+]
 
 
-@pytest.mark.parametrize("line", ["numpy>=1.26", "torch==2.13.0+cpu", "-e .", "numpy @ file:///numpy.whl", ""])
+@pytest.mark.parametrize(
+    "line", ["numpy>=1.26", "torch==2.13.0+cpu", "-e .", "numpy @ file:///numpy.whl", ""]
+)
 def test_only_exact_pins_are_pins(line):
     with pytest.raises(ValueError, match="not an exact pin"):
         pins([line])
@@ -46,14 +56,20 @@ def test_the_lock_satisfies_the_project(line):
 
 
 @pytest.mark.parametrize("name", LOCK)
-@pytest.mark.skipif((Path(sys.prefix) / "conda-meta").is_dir(), reason="conda chooses the indirect dependencies itself")
+@pytest.mark.skipif(
+    (Path(sys.prefix) / "conda-meta").is_dir(),
+    reason="conda chooses the indirect dependencies itself",
+)
 def test_the_lock_is_complete_and_installed(name):
     assert metadata.version(name).split("+")[0] == LOCK[name]
     for line in metadata.requires(name) or []:
         needed = Requirement(line)
-        for_cuda = name == "torch" and re.match("nvidia|cuda|triton", needed.name)  # PyPI's torch brings its own
+        # PyPI's torch brings its own
+        for_cuda = name == "torch" and re.match("nvidia|cuda|triton", needed.name)
         if not for_cuda and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
-            assert LOCK[canonicalize_name(needed.name)] in needed.specifier, f"{name} needs {line}"
+            assert LOCK[canonicalize_name(needed.name)] in needed.specifier, (
+                f"{name} needs {line}"
+            )
 
 
 def test_torch_is_pinned():
@@ -63,7 +79,11 @@ def test_torch_is_pinned():
 def test_conda_has_the_versions_of_the_lock():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     (from_pip,) = (entry["pip"] for entry in environment if isinstance(entry, dict))
-    from_conda = [line for line in environment if isinstance(line, str) and line.split("=")[0] not in CONDA_ONLY]
+    from_conda = [
+        line
+        for line in environment
+        if isinstance(line, str) and line.split("=")[0] not in CONDA_ONLY
+    ]
     assert from_pip[-1] == "--editable ."
     named = pins(from_conda + from_pip[:-1])
     assert named == {name: LOCK[name] for name in named}
@@ -73,7 +93,11 @@ def test_conda_has_the_versions_of_the_lock():
 def test_the_citation_is_valid_and_of_this_version():
     text = (ROOT / "CITATION.cff").read_text()
     Citation(cffstr=text).validate()
-    assert yaml.safe_load(text)["version"] == PROJECT["version"] == metadata.version("fuzzydiff_lite")
+    assert (
+        yaml.safe_load(text)["version"]
+        == PROJECT["version"]
+        == metadata.version("fuzzydiff_lite")
+    )
     assert " AND ".join(yaml.safe_load(text)["license"]) == PROJECT["license"]
 
 

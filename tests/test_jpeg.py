@@ -43,12 +43,18 @@ def assert_same_integers(have, want):
 
 def changed(have, want):
     """The share of each plane's integers that differ."""
-    return [(getattr(have, name) != getattr(want, name)).double().mean().item() for name in PLANES]
+    return [
+        (getattr(have, name) != getattr(want, name)).double().mean().item() for name in PLANES
+    ]
 
 
 def test_the_dct_is_orthonormal_and_scipys():
-    torch.testing.assert_close(DCT @ DCT.T, torch.eye(8, dtype=torch.float64), rtol=0, atol=1e-15)
-    torch.testing.assert_close(DCT, torch.from_numpy(dct(torch.eye(8).double().numpy(), norm="ortho", axis=0)))
+    torch.testing.assert_close(
+        DCT @ DCT.T, torch.eye(8, dtype=torch.float64), rtol=0, atol=1e-15
+    )
+    torch.testing.assert_close(
+        DCT, torch.from_numpy(dct(torch.eye(8).double().numpy(), norm="ortho", axis=0))
+    )
 
 
 @every_subsampling
@@ -64,7 +70,9 @@ def test_decoding_and_encoding_again_changes_nothing(quality, subsampling):
 
 @every_subsampling
 @pytest.mark.parametrize("quality", [1, 10, 50, 95])
-def test_a_picture_moved_by_what_the_codec_lost_encodes_to_the_measurement(quality, subsampling):
+def test_a_picture_moved_by_what_the_codec_lost_encodes_to_the_measurement(
+    quality, subsampling
+):
     """The law that DDRM-JPEG rests on; for x0 beyond [-1, 1] too."""
     A, x, x0 = Jpeg(quality, subsampling), random_pictures(0), random_pictures(1, scale=1)
     y = A(x)
@@ -81,19 +89,29 @@ def test_the_law_needs_decoding_without_a_clamp():
 
 @every_subsampling
 def test_coefficients_are_whole_numbers_of_the_right_scale(subsampling):
-    """A grey picture has no colour and no frequency above 0, whose coefficient is 8 times the distance from 128."""
+    """A grey picture has no colour and no frequency above 0, whose coefficient is 8 times the
+    distance from 128.
+    """
     A = Jpeg(50, subsampling)
     coefficients = A.encode(random_pictures(0))
     assert coefficients.y.shape == (2, 4, 6, 8, 8)
-    assert coefficients.cb.shape == coefficients.cr.shape == (2, 4 // subsampling, 6 // subsampling, 8, 8)
+    assert (
+        coefficients.cb.shape
+        == coefficients.cr.shape
+        == (2, 4 // subsampling, 6 // subsampling, 8, 8)
+    )
     assert all(torch.equal(c, c.round()) and c.abs().max() >= 1 for c in coefficients)
     grey = A.encode(torch.full((1, 3, 16, 16), 192 / 127.5 - 1, dtype=torch.float64))
     assert grey.y[..., 0, 0].unique().tolist() == [8 * (192 - 128) / LUMINANCE[0, 0].item()]
-    assert grey.y.count_nonzero() == 4 and grey.cb.count_nonzero() == grey.cr.count_nonzero() == 0
+    assert (
+        grey.y.count_nonzero() == 4 and grey.cb.count_nonzero() == grey.cr.count_nonzero() == 0
+    )
 
 
 def test_a_horizontal_wave_has_a_horizontal_frequency():
-    wave = (torch.cos(torch.pi / 8 * 3 * (torch.arange(8).double() + 0.5)) / 2).expand(1, 3, 8, 8)
+    wave = (torch.cos(torch.pi / 8 * 3 * (torch.arange(8).double() + 0.5)) / 2).expand(
+        1, 3, 8, 8
+    )
     y = Jpeg(50, 1).encode(wave).y[0, 0, 0]
     assert y[0, 3] > 1 and y[0, 3] == y.sum()
 
@@ -122,7 +140,10 @@ def test_tables_are_pillows(quality, subsampling):
 def test_as_good_as_pillow(scene, quality, subsampling):
     picture = SCENES[scene]
     image = saved(picture, quality=quality, subsampling=PILLOW[subsampling])
-    ours, theirs = data.from_uint8(data.to_uint8(Jpeg(quality, subsampling)(picture))), data.to_tensor(image)
+    ours, theirs = (
+        data.from_uint8(data.to_uint8(Jpeg(quality, subsampling)(picture))),
+        data.to_tensor(image),
+    )
     assert (psnr(ours, picture) - psnr(theirs, picture)).abs() < 1
 
 
@@ -229,8 +250,14 @@ def test_a_file_must_be_a_jpeg_of_a_known_kind():
         (lambda: Jpeg(10, 4), r"2 \(4:2:0\), got 4"),
         (lambda: Quantize(1), "at least 2, got 1"),
         (lambda: Quantize(2.5), "at least 2, got 2.5"),
-        (lambda: Jpeg(10, 1).decode(Jpeg(10, 2).encode(torch.zeros(1, 3, 16, 16)), (16, 16)), "size .16, 16. have"),
-        (lambda: Jpeg().decode(Jpeg().encode(torch.zeros(1, 3, 16, 16)), (17, 16)), "size .17, 16. have"),
+        (
+            lambda: Jpeg(10, 1).decode(Jpeg(10, 2).encode(torch.zeros(1, 3, 16, 16)), (16, 16)),
+            "size .16, 16. have",
+        ),
+        (
+            lambda: Jpeg().decode(Jpeg().encode(torch.zeros(1, 3, 16, 16)), (17, 16)),
+            "size .17, 16. have",
+        ),
     ],
 )
 def test_bad_settings_are_named(call, words):

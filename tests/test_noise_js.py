@@ -1,4 +1,6 @@
-"""`fuzzydiff_lite/assets/noise.js` draws in a browser what `fuzzydiff_lite.noise` draws in NumPy and torch."""
+"""`fuzzydiff_lite/assets/noise.js` draws in a browser what `fuzzydiff_lite.noise` draws in
+NumPy and torch.
+"""
 
 import json
 import shutil
@@ -27,17 +29,27 @@ SCRIPT = """(cases) => cases.map(([seed, stream, draw, count, branch]) => {
 
 def in_node(source, script, cases):
     code = f"{source}\nconsole.log(JSON.stringify(({script})({json.dumps(cases)})))"
-    command = subprocess.run(["node", "-"], input=code, check=True, capture_output=True, text=True, timeout=60)
+    command = subprocess.run(
+        ["node", "-"], input=code, check=True, capture_output=True, text=True, timeout=60
+    )
     return json.loads(command.stdout)
 
 
 def in_chromium(source, script, cases):
-    playwright = pytest.importorskip("playwright.sync_api", reason="neither node nor Playwright here to run JavaScript")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="neither node nor Playwright here to run JavaScript"
+    )
+    chromium = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if chromium is None:
         pytest.skip("neither node nor chromium here to run JavaScript")
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = engine.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page()
         page.add_script_tag(content=source)
         return page.evaluate(script, cases)
@@ -66,9 +78,13 @@ def test_javascript_numpy_and_torch_draw_the_same(drawn, number):
     assert in_javascript.shape == (count,)
     np.testing.assert_array_max_ulp(in_javascript, in_numpy, maxulp=1)
     np.testing.assert_array_max_ulp(in_javascript, in_torch, maxulp=1)
-    # The logarithms and cosines of two libraries differ in their last bit of 53; rounding to 24 hides nearly all of it.
+    # The logarithms and cosines of two libraries differ in their last bit of 53; rounding to 24
+    # hides nearly all of it.
     assert (in_javascript == in_numpy).mean() > 0.999
-    print(f"{(in_javascript == in_numpy).sum()} and {(in_javascript == in_torch).sum()} of {count} identical")
+    print(
+        f"{(in_javascript == in_numpy).sum()} and {(in_javascript == in_torch).sum()} of "
+        f"{count} identical"
+    )
 
 
 def test_the_comparison_notices_another_generator():

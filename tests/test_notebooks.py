@@ -1,4 +1,6 @@
-"""The form of the chapters: every notebook of book/ is in the table of contents, clean, and asserts its numbers."""
+"""The form of the chapters: every notebook of book/ is in the table of contents, clean, and
+asserts its numbers.
+"""
 
 import ast
 import copy
@@ -15,9 +17,11 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-LONGEST_CELL = 12  # lines of code
+LONGEST_CELL = 18  # lines of code
+LONGEST_LINE = 96  # characters: what a page shows on a laptop, see book/_static/page.css
 SHORTEST_ALT = 40  # characters
-DRIVES = {"Explorer": "set", "Painter": "restore"}  # what a hidden cell must call on each kind of widget
+# what a hidden cell must call on each kind of widget
+DRIVES = {"Explorer": "set", "Painter": "restore"}
 
 
 def faults(notebook) -> list[str]:
@@ -25,19 +29,39 @@ def faults(notebook) -> list[str]:
     cells = notebook.cells
     code = [cell for cell in cells if cell.cell_type == "code"]
     found = [f"{cell.id}: {fault}" for cell in code for fault in cell_faults(cell)]
+    found += [
+        f"{cell.id}: has a line of {n} characters" for cell in cells for n in too_long(cell)
+    ]
     if notebook.metadata != METADATA or (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
         found.append("the notebook's metadata is not the agreed one, or its format not 4.5")
     if [cell.id for cell in cells] != [f"c{i:02d}" for i in range(1, len(cells) + 1)]:
         found.append("the cell ids are not c01, c02, …")
-    if not any(re.search(r"^\s*assert\b|\bassert_close\(", cell.source, re.MULTILINE) for cell in code):
+    if not any(
+        re.search(r"^\s*assert\b|\bassert_close\(", cell.source, re.MULTILINE) for cell in code
+    ):
         found.append("no cell asserts anything")
     for i, cell in enumerate(code):
         for kind, drive in DRIVES.items():
             for name in widgets(cell, kind):
-                hidden = (later for later in code[i + 1 :] if "remove-cell" in later.metadata.get("tags", []))
-                if not any(re.search(rf"\b{name}\.{drive}\(", later.source) for later in hidden):
+                hidden = (
+                    later
+                    for later in code[i + 1 :]
+                    if "remove-cell" in later.metadata.get("tags", [])
+                )
+                if not any(
+                    re.search(rf"\b{name}\.{drive}\(", later.source) for later in hidden
+                ):
                     found.append(f"{cell.id}: no remove-cell after it calls {name}.{drive}(")
     return found
+
+
+def too_long(cell) -> list[int]:
+    """The lengths of lines of code that do not fit a page, in code cells and in solutions."""
+    code = [cell.source]
+    if cell.cell_type == "markdown":
+        code = re.findall(r"^```python\n(.*?)^```", cell.source, re.MULTILINE | re.DOTALL)
+    lines = [line for part in code for line in part.splitlines()]
+    return [len(line) for line in lines if len(line) > LONGEST_LINE]
 
 
 def cell_faults(cell) -> list[str]:
@@ -55,7 +79,9 @@ def cell_faults(cell) -> list[str]:
 
 
 def widgets(cell, kind: str) -> list[str]:
-    """The names that a cell gives its widgets of a kind; one without a name counts as `Explorer`, which has no drive."""
+    """The names that a cell gives its widgets of a kind; one without a name counts as
+    `Explorer`, which has no drive.
+    """
     nodes = list(ast.walk(ast.parse(cell.source)))
     calls = [node for node in nodes if makes(node, kind)]
     named = [node for node in nodes if isinstance(node, ast.Assign) and makes(node.value, kind)]
@@ -68,12 +94,19 @@ def makes(node, kind: str) -> bool:
 
 def pages(toc: dict) -> set[str]:
     """The files that a table of contents names, without their endings."""
-    return {toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])}
+    return {
+        toc["root"],
+        *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"]),
+    }
 
 
 def test_the_table_of_contents_and_the_book_agree():
     named = pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
-    there = {f"book/{path.stem}" for pattern in ("*.ipynb", "*.md") for path in (ROOT / "book").glob(pattern)}
+    there = {
+        f"book/{path.stem}"
+        for pattern in ("*.ipynb", "*.md")
+        for path in (ROOT / "book").glob(pattern)
+    }
     assert named == there
 
 
@@ -98,7 +131,10 @@ def good():
     cells = [nbformat.v4.new_markdown_cell("# Title", id="c01")]
     cells += [nbformat.v4.new_code_cell(source, id=name) for name, source in CODE.items()]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=copy.deepcopy(METADATA))
-    cells[1].metadata["mystnb"] = {"image": {"alt": "a" * SHORTEST_ALT}, "figure": {"caption": "A finding."}}
+    cells[1].metadata["mystnb"] = {
+        "image": {"alt": "a" * SHORTEST_ALT},
+        "figure": {"caption": "A finding."},
+    }
     cells[3].metadata["tags"] = ["remove-cell"]
     return notebook
 
@@ -111,25 +147,63 @@ def test_a_good_notebook_has_no_faults(good):
 @pytest.mark.parametrize(
     "damage, fault",
     [
-        (lambda n: n.metadata.kernelspec.update(name="mine"), "the notebook's metadata is not the agreed one"),
-        (lambda n: n.metadata.update(authors=[]), "the notebook's metadata is not the agreed one"),
+        (
+            lambda n: n.metadata.kernelspec.update(name="mine"),
+            "the notebook's metadata is not the agreed one",
+        ),
+        (
+            lambda n: n.metadata.update(authors=[]),
+            "the notebook's metadata is not the agreed one",
+        ),
         (lambda n: n.update(nbformat_minor=4), "the notebook's metadata is not the agreed one"),
         (lambda n: n.cells[2].update(id="c3"), "the cell ids are not"),
         (lambda n: n.cells[1].update(source="assertive = 1"), "no cell asserts anything"),
         (lambda n: n.cells[1].update(execution_count=1), "c02: has outputs or a count"),
-        (lambda n: n.cells[1].outputs.append(nbformat.v4.new_output("stream")), "c02: has outputs or a count"),
-        (lambda n: n.cells[1].update(source="assert 1\n\n" * 13), "c02: has 13 lines"),
-        (lambda n: n.cells[1].update(source="assert 1; \nx = 2"), "c02: has a line that ends in ;"),
-        (lambda n: n.cells[1].metadata.mystnb.image.update(alt="short"), "c02: has a figure without a telling alt"),
-        (lambda n: n.cells[1].metadata.mystnb.pop("image"), "c02: has a figure without a telling alt"),
-        (lambda n: n.cells[3].metadata.pop("tags"), "c03: no remove-cell after it calls explorer.set("),
-        (lambda n: n.cells[3].update(source="other.set(m=1)"), "c03: no remove-cell after it calls explorer.set("),
-        (lambda n: n.cells[2].update(source="Explorer(f, {})"), "c03: no remove-cell after it calls Explorer.set("),
+        (
+            lambda n: n.cells[1].outputs.append(nbformat.v4.new_output("stream")),
+            "c02: has outputs or a count",
+        ),
+        (lambda n: n.cells[1].update(source="assert 1\n\n" * 19), "c02: has 19 lines"),
+        (
+            lambda n: n.cells[1].update(source="assert 1" + "  #" * 30),
+            "c02: has a line of 98 characters",
+        ),
+        (
+            lambda n: n.cells[0].update(source=f"```python\n{'x' * 97}\n```"),
+            "c01: has a line of 97 characters",
+        ),
+        (
+            lambda n: n.cells[1].update(source="assert 1; \nx = 2"),
+            "c02: has a line that ends in ;",
+        ),
+        (
+            lambda n: n.cells[1].metadata.mystnb.image.update(alt="short"),
+            "c02: has a figure without a telling alt",
+        ),
+        (
+            lambda n: n.cells[1].metadata.mystnb.pop("image"),
+            "c02: has a figure without a telling alt",
+        ),
+        (
+            lambda n: n.cells[3].metadata.pop("tags"),
+            "c03: no remove-cell after it calls explorer.set(",
+        ),
+        (
+            lambda n: n.cells[3].update(source="other.set(m=1)"),
+            "c03: no remove-cell after it calls explorer.set(",
+        ),
+        (
+            lambda n: n.cells[2].update(source="Explorer(f, {})"),
+            "c03: no remove-cell after it calls Explorer.set(",
+        ),
         (
             lambda n: n.cells[2].update(source="painter = Painter()"),
             "c03: no remove-cell after it calls painter.restore(",
         ),
-        (lambda n: n.cells.insert(2, n.cells.pop(3)), "c03: no remove-cell after it calls explorer.set("),
+        (
+            lambda n: n.cells.insert(2, n.cells.pop(3)),
+            "c03: no remove-cell after it calls explorer.set(",
+        ),
     ],
 )
 def test_a_fault_is_found(good, damage, fault):

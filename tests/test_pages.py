@@ -1,4 +1,7 @@
-"""The built book in a browser: quiet, self-contained, accessible, and its explorers at work. `make test` runs this last."""
+"""The built book in a browser: quiet, self-contained, accessible, and its explorers at work.
+
+`make test` runs this last.
+"""
 
 import base64
 import functools
@@ -24,10 +27,21 @@ SOURCES = {
     for file in sorted(HTML.rglob("*.html"))
     if not {"_static", "_sources"} & set(file.relative_to(HTML).parts)
 }
-PAGES = [name for name, text in SOURCES.items() if 'http-equiv="Refresh"' not in text]  # index.html only leads on
+# index.html only leads on
+PAGES = [name for name, text in SOURCES.items() if 'http-equiv="Refresh"' not in text]
 WITH_EXPLORER = [name for name in PAGES if "<fuzzy-explorer" in SOURCES[name]]
-NOTHING = [pytest.param(None, marks=pytest.mark.skip(reason=f"no page of this kind in {HTML.name}: run `make html`"))]
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome", "chrome"])), None)
+NOTHING = [
+    pytest.param(
+        None,
+        marks=pytest.mark.skip(reason=f"no page of this kind in {HTML.name}: run `make html`"),
+    )
+]
+CHROMIUM = next(
+    filter(
+        None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome", "chrome"])
+    ),
+    None,
+)
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -37,6 +51,8 @@ FAULTS_IN_PAGE = """async () => {
   for (const img of document.images) if (img.complete && !img.naturalWidth) faults.push("broken: " + img.src.slice(0, 80));
   const wide = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth);
   if (wide > innerWidth) faults.push(`overflow: ${wide} pixels wide in a window of ${innerWidth}`);
+  const code = innerWidth < 1280 ? [] : document.querySelectorAll("pre");  // on a phone it scrolls
+  for (const e of code) if (e.scrollWidth > e.clientWidth) faults.push("cut off: " + e.textContent.slice(0, 80));
   const maths = [...document.querySelectorAll(".math")];
   if (maths.length && window.MathJax?.startup) await MathJax.startup.promise;
   for (const m of maths) if (!m.querySelector("mjx-container")) faults.push("not typeset: " + m.textContent.slice(0, 80));
@@ -47,7 +63,9 @@ FAULTS_IN_PAGE = """async () => {
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright's Python client is not installed")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright's Python client is not installed"
+    )
     if CHROMIUM is None:
         pytest.skip("no Chromium or Chrome on this machine's PATH")
     with playwright.sync_playwright() as engine:
@@ -61,7 +79,9 @@ class Silent(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder):
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=folder)) as server:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Silent, directory=folder)
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -75,8 +95,12 @@ def site():
 
 @contextmanager
 def opened(browser, url, width=1280, **options):
-    """A page and the list of what went wrong while it loaded and was used; nothing outside `url`'s site is reached."""
-    inside = "file://" if url.startswith("file:") else re.match(r"http://127\.0\.0\.1:\d+/", url)[0]
+    """A page and the list of what went wrong while it loaded and was used; nothing outside
+    `url`'s site is reached.
+    """
+    inside = (
+        "file://" if url.startswith("file:") else re.match(r"http://127\.0\.0\.1:\d+/", url)[0]
+    )
     context = browser.new_context(viewport={"width": width, "height": 900}, **options)
     context.set_default_timeout(10_000)
     page, faults = context.new_page(), []
@@ -88,7 +112,10 @@ def opened(browser, url, width=1280, **options):
         return route.abort()
 
     context.route("**/*", check)
-    page.on("console", lambda message: message.type == "error" and faults.append(f"console: {message.text}"))
+    page.on(
+        "console",
+        lambda message: message.type == "error" and faults.append(f"console: {message.text}"),
+    )
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
     page.goto(url, wait_until="load")
     yield page, faults
@@ -107,9 +134,12 @@ def test_these_checks_notice_a_bad_page(browser, tmp_path):
     (tmp_path / "bad.html").write_text(
         """<!doctype html><script src="https://example.org/x.js"></script><script>undefinedFunction()</script>
         <script>console.error("oh")</script><img src="absent.png"><div style="width:2000px">wide</div>
-        <span class="math">\\(x\\)</span>"""
+        <span class="math">\\(x\\)</span><pre style="overflow: auto; width: 90px">a long line of code</pre>"""
     )
-    with served(tmp_path) as address, opened(browser, address + "bad.html", 390) as (page, faults):
+    with (
+        served(tmp_path) as address,
+        opened(browser, address + "bad.html") as (page, faults),
+    ):
         found = "\n".join(faults + page.evaluate(FAULTS_IN_PAGE))
     for fault in (
         "request: https://example.org/x.js",
@@ -119,7 +149,7 @@ def test_these_checks_notice_a_bad_page(browser, tmp_path):
         "no alt: http",
     ):
         assert fault in found
-    for fault in ("broken: http", "overflow: 20", "not typeset: \\(x\\)"):
+    for fault in ("broken: http", "overflow: 20", "cut off: a long", "not typeset: \\(x\\)"):
         assert fault in found
 
 
@@ -138,22 +168,30 @@ class Shown:
         return self.root.get_by_label(name, exact=True)
 
     def check(self):
-        """Picture, alternative text and line belong to `values`; returns the picture and the line."""
+        """Picture, alternative text and line belong to `values`; returns the picture and the
+        line.
+        """
         frame = self.frames.index(tuple(self.values.values()))
         canvas = self.root.locator("canvas")
         shown = picture_of(canvas.evaluate("canvas => canvas.toDataURL()"))
         (width, height), columns = self.spec["tile"], self.spec["columns"]
         left, top = frame % columns * width, frame // columns * height
         difference = np.abs(shown - self.sprite[top : top + height, left : left + width])
-        assert shown.shape == (height, width, 3) and difference.mean() < 1, f"not the picture of {self.values}"
+        assert shown.shape == (height, width, 3) and difference.mean() < 1, (
+            f"not the picture of {self.values}"
+        )
         alt = re.sub(r"\{(\w+)\}", lambda found: self.values[found[1]], self.spec["alt"])
-        assert canvas.get_attribute("aria-label") == alt and canvas.get_attribute("role") == "img"
+        assert (
+            canvas.get_attribute("aria-label") == alt and canvas.get_attribute("role") == "img"
+        )
         line = self.root.locator("p[aria-live=polite]").inner_text()
         assert line.split() == self.spec["texts"][frame].split()
         return shown.tobytes(), line
 
     def sweep(self, name):
-        """Move one control by keys over all its values and back; what was shown, and the heights of the explorer."""
+        """Move one control by keys over all its values and back; what was shown, and the
+        heights of the explorer.
+        """
         slider = name in self.spec["sliders"]
         start, seen, heights = self.values[name], set(), set()
         for stop in (None, start):
@@ -190,7 +228,9 @@ def test_keys_move_every_control_of_an_explorer(browser, site, name, width):
             explorer.check()
             for control in explorer.spec["axes"]:
                 seen, heights = explorer.sweep(control)
-                assert len(seen) > 1 or len(explorer.spec["axes"][control]) == 1, f"{control} changes nothing"
+                assert len(seen) > 1 or len(explorer.spec["axes"][control]) == 1, (
+                    f"{control} changes nothing"
+                )
                 assert len(heights) == 1, f"the page jumps when {control} moves: {heights}"
         assert faults == []
 
@@ -201,9 +241,15 @@ def test_every_control_is_named_and_reached_by_tab(browser, site, name):
         page.evaluate(
             'document.querySelectorAll("fuzzy-painter").forEach((painter) => painter.remove())'
         )  # test_painter.py
-        wanted = [(i, axis) for i, explorer in enumerate(explorers(page)) for axis in explorer.spec["axes"]]
+        wanted = [
+            (i, axis)
+            for i, explorer in enumerate(explorers(page))
+            for axis in explorer.spec["axes"]
+        ]
         tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
-        inputs = [node for node in tree if node.get("role", {}).get("value") in ("slider", "combobox")]
+        inputs = [
+            node for node in tree if node.get("role", {}).get("value") in ("slider", "combobox")
+        ]
         assert [node["name"]["value"] for node in inputs] == [axis for _, axis in wanted]
         reached = []
         where = """() => {
@@ -212,7 +258,9 @@ def test_every_control_is_named_and_reached_by_tab(browser, site, name):
           const lit = getComputedStyle(active).outlineStyle !== "none";
           return [all.indexOf(active.closest("fuzzy-explorer")), active.getAttribute("aria-label"), lit];
         }"""
-        for _ in range(page.locator("a, button, input, select, textarea, [tabindex]").count() + 1):
+        for _ in range(
+            page.locator("a, button, input, select, textarea, [tabindex]").count() + 1
+        ):
             page.keyboard.press("Tab")
             number, axis, lit = page.evaluate(where)
             if number >= 0 and (number, axis) not in reached:
@@ -228,7 +276,8 @@ def test_without_scripts_the_start_picture_shows(browser, site, name):
         assert images.count() == page.locator("fuzzy-explorer").count() > 0
         for image in images.all():
             assert image.is_visible() and image.get_attribute("alt")
-            assert np.ptp(np.asarray(Image.open(io.BytesIO(image.screenshot())))) > 50  # not an empty box
+            # not an empty box
+            assert np.ptp(np.asarray(Image.open(io.BytesIO(image.screenshot())))) > 50
 
 
 @pytest.mark.parametrize("name", WITH_EXPLORER[:1] or NOTHING)

@@ -1,4 +1,6 @@
-"""Reductions between samplers, exact moments on Gaussian priors, and the promises of every sampler."""
+"""Reductions between samplers, exact moments on Gaussian priors, and the promises of every
+sampler.
+"""
 
 import inspect
 import itertools
@@ -33,7 +35,9 @@ from fuzzydiff_lite.steps import noise_to, posterior
 
 TOY = GaussianPrior.from_covariance(
     torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64).reshape(3, 1, 1),
-    torch.tensor([[0.20, 0.12, 0.0], [0.12, 0.30, -0.1], [0.0, -0.1, 0.25]], dtype=torch.float64),
+    torch.tensor(
+        [[0.20, 0.12, 0.0], [0.12, 0.30, -0.1], [0.0, -0.1, 0.25]], dtype=torch.float64
+    ),
 )
 COVARIANCE = TOY.directions * TOY.variances @ TOY.directions.T
 
@@ -43,7 +47,8 @@ def given(n=1):
 
 
 @pytest.mark.parametrize(
-    "sampler, options", [(ddpm, {"steps": 500}), (ddim, {"steps": 250}), (ddim, {"steps": 250, "eta": 0.5})]
+    "sampler, options",
+    [(ddpm, {"steps": 500}), (ddim, {"steps": 250}), (ddim, {"steps": 250, "eta": 0.5})],
 )
 def test_moments_of_a_gaussian_prior(sampler, options):
     n = 4096
@@ -62,13 +67,17 @@ def test_ddim_with_eta_one_is_ddpm():
 @pytest.mark.parametrize("fix", [True, False])
 def test_fuzzy_that_trusts_nothing_is_ddpm(fix):
     y = given(4)
-    torch.testing.assert_close(run(fuzzy(TOY, y, 0.0, 30, noise=Noise(2), fix=fix)), run(ddpm(TOY, 4, 30, Noise(2))))
+    torch.testing.assert_close(
+        run(fuzzy(TOY, y, 0.0, 30, noise=Noise(2), fix=fix)), run(ddpm(TOY, 4, 30, Noise(2)))
+    )
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_fuzzy_that_trusts_everything_returns_what_was_given(repeats):
     y = given(4)
-    torch.testing.assert_close(run(fuzzy(TOY, y, 1.0, 20, repeats, Noise(2))), y, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        run(fuzzy(TOY, y, 1.0, 20, repeats, Noise(2))), y, atol=1e-12, rtol=0
+    )
 
 
 def test_known_pixels_are_exact_and_the_others_move():
@@ -80,7 +89,10 @@ def test_known_pixels_are_exact_and_the_others_move():
 
 def test_more_trust_stays_closer():
     y = given(256)
-    rms = [(run(fuzzy(TOY, y, m, 20, noise=Noise(4))) - y).square().mean().sqrt() for m in (0.0, 0.2, 0.5, 0.8, 1.0)]
+    rms = [
+        (run(fuzzy(TOY, y, m, 20, noise=Noise(4))) - y).square().mean().sqrt()
+        for m in (0.0, 0.2, 0.5, 0.8, 1.0)
+    ]
     assert all(far > near for far, near in itertools.pairwise(rms))
 
 
@@ -106,7 +118,9 @@ def test_one_fuzzy_step_by_hand():
 def test_samplers_walk_the_levels_they_were_told():
     down = [move.s for move in travel(TOY.schedule.levels(9), 2, 3) if move.s < move.t]
     assert [step.level for step in fuzzy(TOY, given(), 0.5, 9, 2, jump=3)] == down
-    assert [step.level for step in ddim(TOY, steps=7, spacing="quadratic")] == TOY.schedule.levels(7, "quadratic")[1:]
+    assert [
+        step.level for step in ddim(TOY, steps=7, spacing="quadratic")
+    ] == TOY.schedule.levels(7, "quadratic")[1:]
 
 
 def test_repeats_bring_the_conditional_mean_closer():
@@ -114,9 +128,16 @@ def test_repeats_bring_the_conditional_mean_closer():
     covariance = torch.tensor([[0.30, 0.27], [0.27, 0.30]], dtype=torch.float64)
     prior = GaussianPrior.from_covariance(torch.zeros(2, 1, 1, dtype=torch.float64), covariance)
     n, known = 1024, 0.6
-    y = torch.tensor([known, 0.0], dtype=torch.float64).reshape(1, 2, 1, 1).expand(n, -1, -1, -1)
+    y = (
+        torch.tensor([known, 0.0], dtype=torch.float64)
+        .reshape(1, 2, 1, 1)
+        .expand(n, -1, -1, -1)
+    )
     m = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 2, 1, 1)
-    means = [run(fuzzy(prior, y, m, 50, J, Noise(5), clip=False))[:, 1].mean().item() for J in (1, 10)]
+    means = [
+        run(fuzzy(prior, y, m, 50, J, Noise(5), clip=False))[:, 1].mean().item()
+        for J in (1, 10)
+    ]
     exact = 0.27 / 0.30 * known
     assert abs(means[1] - exact) < 0.07 and abs(means[0] - exact) > 0.14
 
@@ -137,15 +158,21 @@ SAMPLERS = {
     "ddpm": lambda prior, n, noise: ddpm(prior, n, 12, noise),
     "ddim": lambda prior, n, noise: ddim(prior, n, 12, 0.7, noise, "quadratic"),
     "fuzzy": lambda prior, n, noise: fuzzy(prior, picture(n), 0.4, 12, 2, noise),
-    "unified": lambda prior, n, noise: unified(prior, picture(n), fuzzy_rule(0.4), steps=12, repeats=2, noise=noise),
+    "unified": lambda prior, n, noise: unified(
+        prior, picture(n), fuzzy_rule(0.4), steps=12, repeats=2, noise=noise
+    ),
     "sdedit": lambda prior, n, noise: sdedit(prior, picture(n), 600, 12, noise),
     "ilvr": lambda prior, n, noise: ilvr(prior, picture(n), GRAY.project, 12, 300, noise),
     "replacement": lambda prior, n, noise: replacement(prior, picture(n), MASK, 12, noise),
     "repaint": lambda prior, n, noise: repaint(prior, picture(n), MASK, 12, 3, noise, jump=2),
     "ddrm": lambda prior, n, noise: ddrm(prior, gray(n), GRAY, 0.1, 12, trust=0.8, noise=noise),
-    "ddrm_jpeg": lambda prior, n, noise: ddrm_jpeg(prior, gray(n), GRAY, 600, 12, 0.8, noise=noise),
+    "ddrm_jpeg": lambda prior, n, noise: ddrm_jpeg(
+        prior, gray(n), GRAY, 600, 12, 0.8, noise=noise
+    ),
     "ddnm": lambda prior, n, noise: ddnm(prior, gray(n), GRAY, 0.1, 12, 2, noise, jump=3),
-    "diffpir": lambda prior, n, noise: diffpir(prior, gray(n), GRAY, 0.1, 12, churn=0.5, noise=noise),
+    "diffpir": lambda prior, n, noise: diffpir(
+        prior, gray(n), GRAY, 0.1, 12, churn=0.5, noise=noise
+    ),
     "dps": lambda prior, n, noise: dps(prior, gray(n), GRAY, 0.1, 12, 0.3, noise),
     "mcg": lambda prior, n, noise: mcg(prior, gray(n), GRAY, 12, 0.3, noise),
     "pigdm": lambda prior, n, noise: pigdm(prior, gray(n), GRAY, 0.1, 12, 0.7, noise),
@@ -153,7 +180,11 @@ SAMPLERS = {
 
 
 def test_every_sampler_keeps_the_promises():
-    algorithms = {name for name in samplers.__all__ if inspect.isgeneratorfunction(getattr(samplers, name))}
+    algorithms = {
+        name
+        for name in samplers.__all__
+        if inspect.isgeneratorfunction(getattr(samplers, name))
+    }
     assert algorithms == set(SAMPLERS)
 
 
@@ -177,13 +208,19 @@ def test_steps_count_down_to_level_zero(name):
     prior = Counted(TOY.mean, 0.1, schedule=TOY.schedule)
     steps = list(SAMPLERS[name](prior, 2, Noise(0)))
     assert [step.left for step in steps] == list(range(calls - 1, -1, -1))
-    assert steps[-1].level == 0 and all(step.x.shape == step.x0.shape == (2, 3, 1, 1) for step in steps)
+    assert steps[-1].level == 0 and all(
+        step.x.shape == step.x0.shape == (2, 3, 1, 1) for step in steps
+    )
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_same_seed_same_pictures(name):
-    assert torch.equal(run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(1))))
-    assert not torch.equal(run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(2))))
+    assert torch.equal(
+        run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(1)))
+    )
+    assert not torch.equal(
+        run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(2)))
+    )
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -49,7 +49,12 @@ def test_bare_loop_calls_the_network_and_takes_its_gradient(gradient):
 
 def small_net(dtype=torch.float32):
     torch.manual_seed(0)
-    net = FaceNet(64, (16, 32, 32), 4).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    net = (
+        FaceNet(64, (16, 32, 32), 4)
+        .eval()
+        .requires_grad_(False)
+        .to(memory_format=torch.channels_last)
+    )
     for parameter in net.parameters():  # new networks end in zeros; fill them
         torch.nn.init.normal_(parameter, std=0.05)
         parameter.data = parameter.data.to(dtype)
@@ -74,7 +79,8 @@ def test_operations_are_counted_with_those_of_the_attention():
     def counted(layer, given, out):
         nonlocal count
         if isinstance(layer, Attention):
-            count += 4 * (out[0, 0].numel() ** 2) * out.shape[1]  # queries and keys, weights and values
+            # queries and keys, weights and values
+            count += 4 * (out[0, 0].numel() ** 2) * out.shape[1]
         else:
             count += 2 * out.numel() * layer.weight[0].numel()
 
@@ -88,14 +94,20 @@ def test_operations_are_counted_with_those_of_the_attention():
 
 
 def test_a_way_that_gives_something_else_is_not_timed():
-    way, asked, expected = network.Way(torch.bfloat16), (torch.zeros(1, 3, 4, 4),), torch.zeros(1, 3, 4, 4)
+    way, asked, expected = (
+        network.Way(torch.bfloat16),
+        (torch.zeros(1, 3, 4, 4),),
+        torch.zeros(1, 3, 4, 4),
+    )
     assert network.difference(way, lambda x: x + 0.01, asked, expected) == pytest.approx(0.01)
     for wrong in (0.1, float("nan")):
         with pytest.raises(RuntimeError, match="does not give"):
             network.difference(way, lambda x, wrong=wrong: x + wrong, asked, expected)
 
 
-def test_the_table_has_a_line_for_each_way_but_those_that_cannot_be_compiled(monkeypatch, capsys):
+def test_the_table_has_a_line_for_each_way_but_those_that_cannot_be_compiled(
+    monkeypatch, capsys
+):
     monkeypatch.setattr(network, "PICTURES", {"cpu": 2})
     monkeypatch.setattr(network, "SIDE", {"cpu": 16})
     monkeypatch.setattr(network, "WIDE", {"cpu": (1, 4)})
@@ -104,11 +116,23 @@ def test_the_table_has_a_line_for_each_way_but_those_that_cannot_be_compiled(mon
         raise RuntimeError("no C++ compiler")
 
     runs = {way: small_net(way.dtype) for way in network.ways("cpu")}
-    runs |= {way: torch.compile(net, backend=no_compiler) for way, net in runs.items() if way.run == "compiled"}
+    runs |= {
+        way: torch.compile(net, backend=no_compiler)
+        for way, net in runs.items()
+        if way.run == "compiled"
+    }
     measured = {batch: network.measure(runs, batch, "cpu") for batch in (1, 2)}
     assert capsys.readouterr().out.count("no C++ compiler") == 2
     lines = network.table(measured).splitlines()
-    assert len(lines) == 2 + 4 and "1 at once | 2 at once" in lines[0] and len({line.count("|") for line in lines}) == 1
+    assert (
+        len(lines) == 2 + 4
+        and "1 at once | 2 at once" in lines[0]
+        and len({line.count("|") for line in lines}) == 1
+    )
     for rows in measured.values():
-        assert rows[network.Way(torch.float32)]["difference"] == 0 < rows[network.Way(torch.bfloat16)]["difference"]
+        assert (
+            rows[network.Way(torch.float32)]["difference"]
+            == 0
+            < rows[network.Way(torch.bfloat16)]["difference"]
+        )
         assert all(network.share(row) > 0 and row["took"] > 0 for row in rows.values())

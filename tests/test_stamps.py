@@ -1,4 +1,6 @@
-"""Everything the book shows of the prior says which weights made it, and those are the ones that ship."""
+"""Everything the book shows of the prior says which weights made it, and those are the ones
+that ship.
+"""
 
 import json
 from pathlib import Path
@@ -15,7 +17,10 @@ TABLES = [*sorted((BOOK / "data").glob("*.json")), FOLDER / "painter.json"]
 PICTURES = [
     FOLDER / "people.webp",
     *sorted((BOOK / "images").glob("samples-*.webp")),
-    *(BOOK / "images" / f"{name}.webp" for name in ("compare", "copies", "correct", "cover", "report", "restoration")),
+    *(
+        BOOK / "images" / f"{name}.webp"
+        for name in ("compare", "copies", "correct", "cover", "report", "restoration")
+    ),
 ]
 
 
@@ -25,12 +30,16 @@ def test_made_with_the_shipped_weights(file):
         stamp = json.loads(file.read_text(encoding="utf-8"))["weights_sha256"]
     else:
         stamp = Image.open(file).info["xmp"].decode()
-    assert stamp == SHA256["faces64"], f"{file.name} was made with other weights: run `make measure`"
+    assert stamp == SHA256["faces64"], (
+        f"{file.name} was made with other weights: run `make measure`"
+    )
 
 
 @pytest.mark.parametrize("name", ["colour", "mono", "paper"])
 def test_the_statistics_are_of_the_shipped_weights(name):
-    assert Statistics.load(FOLDER / f"attention-{name}.safetensors").weights == SHA256["faces64"], "run `make measure`"
+    assert (
+        Statistics.load(FOLDER / f"attention-{name}.safetensors").weights == SHA256["faces64"]
+    ), "run `make measure`"
 
 
 def test_there_is_something_to_stamp():

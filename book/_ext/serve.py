@@ -1,4 +1,6 @@
-"""Serve a folder on this machine only, on the first free port from 8000 on: `python serve.py FOLDER`."""
+"""Serve a folder on this machine only, on the first free port from 8000 on:
+`python serve.py FOLDER`.
+"""
 
 import sys
 from functools import partial
@@ -10,7 +12,9 @@ def server(folder: str, first: int = 8000) -> ThreadingHTTPServer:
     """A server of `folder`, listening on localhost; a port in use is skipped."""
     for port in count(first):
         try:
-            return ThreadingHTTPServer(("localhost", port), partial(SimpleHTTPRequestHandler, directory=folder))
+            return ThreadingHTTPServer(
+                ("localhost", port), partial(SimpleHTTPRequestHandler, directory=folder)
+            )
         except OSError as error:
             if port == first + 99:
                 raise OSError(f"no free port from {first} to {port}") from error

@@ -1,7 +1,8 @@
 """What was done to a picture, with all that a restorer needs to undo it.
 
-A linear operator is given by its singular value decomposition A = U S V^T, in the form of four fast orthogonal maps.
-Applying it, its adjoint, its pseudo-inverse and its proximal map then are one line each, the same for all.
+A linear operator is given by its singular value decomposition A = U S V^T, in the form of four
+fast orthogonal maps. Applying it, its adjoint, its pseudo-inverse and its proximal map then are
+one line each, the same for all.
 """
 
 from .blur import Blur

@@ -9,19 +9,24 @@ import torch
 from ..noise import Noise
 from .linear import Operator, on
 
-BRANCH = 4  # which coefficients are measured shares no number with masks and with measurement noise
+# which coefficients are measured shares no number with masks and with measurement noise
+BRANCH = 4
 
 
 class WalshHadamard(Operator):
-    """Compressed sensing: a share `keep` of the Walsh-Hadamard coefficients of the shuffled pixels is measured.
+    """Compressed sensing: a share `keep` of the Walsh-Hadamard coefficients of the shuffled
+    pixels is measured.
 
-    y (B, C, round(keep * size^2)). Which coefficients, and how pixels are shuffled, comes from `noise`; the mean is
-    always among them. Raises ValueError for a size that is no power of two and a share outside (0, 1].
+    y (B, C, round(keep * size^2)). Which coefficients, and how pixels are shuffled, comes from
+    `noise`; the mean is always among them. Raises ValueError for a size that is no power of two
+    and a share outside (0, 1].
     """
 
     def __init__(self, keep: float, size: int = 64, noise: Noise | None = None):
         if size < 1 or size & (size - 1) or not 0 < keep <= 1:
-            raise ValueError(f"size must be a power of two and keep in (0, 1], got {size} and {keep}")
+            raise ValueError(
+                f"size must be a power of two and keep in (0, 1], got {size} and {keep}"
+            )
         butterfly = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64) / math.sqrt(2)
         self._waves = torch.ones(1, 1, dtype=torch.float64)
         while len(self._waves) < size:

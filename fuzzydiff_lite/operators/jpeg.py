@@ -1,4 +1,7 @@
-"""Degradations that round: JPEG and fewer grey levels. Not linear, but doing them twice is doing them once."""
+"""Degradations that round: JPEG and fewer grey levels.
+
+Not linear, but doing them twice is doing them once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from PIL.JpegImagePlugin import get_sampling
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-# ITU-T T.81, Tables K.1 (luminance) and K.2 (chrominance): the steps at quality 50. Row: vertical frequency.
+# ITU-T T.81, Tables K.1 (luminance) and K.2 (chrominance): the steps at quality 50. Row:
+# vertical frequency.
 LUMINANCE = torch.tensor(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
@@ -25,10 +29,13 @@ LUMINANCE = torch.tensor(
     ]
 )
 CHROMINANCE = torch.full((8, 8), 99)
-CHROMINANCE[:4, :4] = torch.tensor([[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]])
+CHROMINANCE[:4, :4] = torch.tensor(
+    [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
+)
 
-# JFIF: Y = 0.299 R + 0.587 G + 0.114 B, and B - Y and R - Y scaled to the range of Y. The inverse is computed, not
-# typed in: with the standard's rounded constants, encoding would undo decoding only nearly.
+# JFIF: Y = 0.299 R + 0.587 G + 0.114 B, and B - Y and R - Y scaled to the range of Y. The
+# inverse is computed, not typed in: with the standard's rounded constants, encoding would undo
+# decoding only nearly.
 YCBCR = torch.tensor(
     [
         [0.299, 0.587, 0.114],
@@ -40,14 +47,21 @@ YCBCR = torch.tensor(
 RGB = torch.linalg.inv(YCBCR)
 
 # The orthonormal DCT: row k is the cosine of frequency k at the eight pixels.
-DCT = torch.cos(math.pi / 8 * torch.arange(8.0, dtype=torch.float64)[:, None] * (torch.arange(8) + 0.5)) / 2
+DCT = (
+    torch.cos(
+        math.pi / 8 * torch.arange(8.0, dtype=torch.float64)[:, None] * (torch.arange(8) + 0.5)
+    )
+    / 2
+)
 DCT[0] /= math.sqrt(2)
 
 
 class Idempotent:
-    """A degradation A whose measurement is a picture that A leaves as it is, so that y is its own pseudo-inverse.
+    """A degradation A whose measurement is a picture that A leaves as it is, so that y is its
+    own pseudo-inverse.
 
-    Pictures are (B, 3, H, W), floating point, in [-1, 1]; the measurement has the same shape, device and dtype.
+    Pictures are (B, 3, H, W), floating point, in [-1, 1]; the measurement has the same shape,
+    device and dtype.
     """
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -64,10 +78,12 @@ class Idempotent:
 
 
 class Coefficients(NamedTuple):
-    """What a JPEG file holds of a batch: whole numbers of quantisation steps, each (B, rows, columns, 8, 8).
+    """What a JPEG file holds of a batch: whole numbers of quantisation steps, each
+    (B, rows, columns, 8, 8).
 
-    One 8x8 block of vertical and horizontal frequencies for each block of pixels, in luminance `y` and, with fewer
-    rows and columns if subsampled, in the two colour differences `cb` and `cr`.
+    One 8x8 block of vertical and horizontal frequencies for each block of pixels, in luminance
+    `y` and, with fewer rows and columns if subsampled, in the two colour differences `cb` and
+    `cr`.
     """
 
     y: Tensor
@@ -78,21 +94,24 @@ class Coefficients(NamedTuple):
 class Jpeg(Idempotent):
     """JPEG at a `quality` of 1 to 95; its measurement is the decoded picture.
 
-    `subsampling` is the side, in pixels, of the squares that share a colour: 2 (4:2:0) or 1 (4:4:4). `tables`
-    (3, 8, 8) has the quantisation steps of Y, Cb and Cr on the scale 0..255.
+    `subsampling` is the side, in pixels, of the squares that share a colour: 2 (4:2:0) or 1
+    (4:4:4). `tables` (3, 8, 8) has the quantisation steps of Y, Cb and Cr on the scale 0..255.
 
-    For all pictures x0 and x, the picture x' = x0 - A(x0) + A(x) encodes to the integers n of x. Encoding is an affine
-    map, then rounding, and the affine map takes a decoded picture back to its integers. So if it takes x0 to c, which
-    rounds to r, it takes x' to c - r + n. Half is rounded up, so c - r is at least -1/2 and below 1/2, and c - r + n
-    rounds to n. (In floating point, what is half but for the last bits may go either way.) In particular A(A(x)) is
-    A(x). Decoding does not clamp to [-1, 1], for a clamped picture has other integers.
+    For all pictures x0 and x, the picture x' = x0 - A(x0) + A(x) encodes to the integers n of
+    x. Encoding is an affine map, then rounding, and the affine map takes a decoded picture back
+    to its integers. So if it takes x0 to c, which rounds to r, it takes x' to c - r + n. Half
+    is rounded up, so c - r is at least -1/2 and below 1/2, and c - r + n rounds to n. (In
+    floating point, what is half but for the last bits may go either way.) In particular A(A(x))
+    is A(x). Decoding does not clamp to [-1, 1], for a clamped picture has other integers.
 
-    H and W are padded to multiples of 8 * `subsampling` by repeating the border, and cut back after decoding. What is
-    cut is lost, so for sizes that need padding the laws above hold only nearly.
+    H and W are padded to multiples of 8 * `subsampling` by repeating the border, and cut back
+    after decoding. What is cut is lost, so for sizes that need padding the laws above hold only
+    nearly.
 
-    Raises ValueError for another quality or subsampling, and, called, for pictures of another shape or whole numbers.
-    Source: ITU-T T.81 and T.871, scaled as libjpeg does; Kawar et al. 2022, "JPEG Artifact Correction using Denoising
-    Diffusion Restoration Models"; Eq. (jpeg-update), book/08_ddrm.
+    Raises ValueError for another quality or subsampling, and, called, for pictures of another
+    shape or whole numbers.
+    Source: ITU-T T.81 and T.871, scaled as libjpeg does; Kawar et al. 2022, "JPEG Artifact
+    Correction using Denoising Diffusion Restoration Models"; Eq. (jpeg-update), book/08_ddrm.
     """
 
     def __init__(self, quality: int = 10, subsampling: int = 2):
@@ -107,23 +126,30 @@ class Jpeg(Idempotent):
 
     @classmethod
     def of(cls, image: Image.Image) -> Jpeg:
-        """The codec that wrote a JPEG file, given as `PIL.Image.open` returns it: its tables and its subsampling.
+        """The codec that wrote a JPEG file, given as `PIL.Image.open` returns it: its tables
+        and its subsampling.
 
-        Pillow decodes to 8 bits, clamped, with smooth colour upsampling. So A(y) is near the file's picture y, and a
-        restorer that wants an exact measurement takes A(y).
+        Pillow decodes to 8 bits, clamped, with smooth colour upsampling. So A(y) is near the
+        file's picture y, and a restorer that wants an exact measurement takes A(y).
 
-        Raises ValueError for a picture that is not from a JPEG file (a converted or turned copy is not), and for a
-        file that is not in YCbCr or has a subsampling other than 4:4:4 and 4:2:0.
+        Raises ValueError for a picture that is not from a JPEG file (a converted or turned copy
+        is not), and for a file that is not in YCbCr or has a subsampling other than 4:4:4 and
+        4:2:0.
         """
-        sampling = {0: 1, 2: 2}.get(get_sampling(image))  # Pillow's number for it: ours; -1 is anything else
+        # Pillow's number for it: ours; -1 is anything else
+        sampling = {0: 1, 2: 2}.get(get_sampling(image))
         if sampling is None or image.info.get("adobe_transform") == 0:
-            layers = ", ".join(f"{across}x{down}" for _, across, down, _ in getattr(image, "layer", [])) or "no layers"
+            sizes = (f"{across}x{down}" for _, across, down, _ in getattr(image, "layer", []))
+            layers = ", ".join(sizes) or "no layers"
             raise ValueError(
-                "a JPEG file in YCbCr, 4:4:4 or 4:2:0, as PIL.Image.open returns it, is wanted, "
+                "a JPEG file in YCbCr, 4:4:4 or 4:2:0, as PIL.Image.open returns it, is "
+                "wanted, "
                 f"got {type(image).__name__} of {layers}"
             )
         codec = cls(subsampling=sampling)
-        codec.tables = torch.tensor([image.quantization[table] for *_, table in image.layer]).reshape(3, 8, 8)
+        codec.tables = torch.tensor(
+            [image.quantization[table] for *_, table in image.layer]
+        ).reshape(3, 8, 8)
         return codec
 
     def encode(self, x: Tensor) -> Coefficients:
@@ -136,8 +162,12 @@ class Jpeg(Idempotent):
         cb, cr = avg_pool2d(ycbcr[:, 1:], self.subsampling).unbind(1)
         y = ycbcr[:, 0] - 128  # the colour differences are centred already
         dct = DCT.to(x)
-        blocks = (plane.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8)).transpose(-3, -2) for plane in (y, cb, cr))
-        return Coefficients(*((dct @ b @ dct.T / q + 0.5).floor() for b, q in zip(blocks, self.tables.to(x))))
+        blocks = (
+            plane.unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8)).transpose(-3, -2)
+            for plane in (y, cb, cr)
+        )
+        pairs = zip(blocks, self.tables.to(x))
+        return Coefficients(*((dct @ b @ dct.T / q + 0.5).floor() for b, q in pairs))
 
     def decode(self, coefficients: Coefficients, size: tuple[int, int]) -> Tensor:
         """The pictures of `size` (H, W) that a file with these integers shows, not clamped.
@@ -149,7 +179,10 @@ class Jpeg(Idempotent):
         have = [tuple(c.shape[1:]) for c in coefficients]
         want = [(rows * k, columns * k, 8, 8) for k in (n, 1, 1)]
         if have != want:
-            raise ValueError(f"pictures of size {tuple(size)} have coefficients of shapes (B, ...) {want}, got {have}")
+            raise ValueError(
+                f"pictures of size {tuple(size)} have coefficients of shapes (B, ...) "
+                f"{want}, got {have}"
+            )
         tables, dct = self.tables.to(coefficients.y), DCT.to(coefficients.y)
         blocks = (dct.T @ (c * q) @ dct for c, q in zip(coefficients, tables))
         y, cb, cr = (b.transpose(-3, -2).flatten(-2).flatten(-3, -2) for b in blocks)
@@ -166,7 +199,8 @@ class Quantize(Idempotent):
     """Every value at the nearest of `levels` equally spaced ones, the first -1 and the last 1.
 
     For x0 in [-1, 1], x0 - A(x0) + y has the measurement y, for the reason given in `Jpeg`.
-    Raises ValueError for fewer than 2 levels, and, called, for pictures of another shape or whole numbers.
+    Raises ValueError for fewer than 2 levels, and, called, for pictures of another shape or
+    whole numbers.
     """
 
     def __init__(self, levels: int):
@@ -184,4 +218,7 @@ class Quantize(Idempotent):
 def _check(x: Tensor) -> None:
     """Raise ValueError unless `x` is a batch of floating-point pictures."""
     if x.ndim != 4 or x.shape[1] != 3 or not x.numel() or not x.is_floating_point():
-        raise ValueError(f"floating-point pictures (B, 3, H, W) are wanted, got {x.dtype} of shape {tuple(x.shape)}")
+        raise ValueError(
+            f"floating-point pictures (B, 3, H, W) are wanted, got {x.dtype} of shape "
+            f"{tuple(x.shape)}"
+        )

@@ -11,23 +11,28 @@ from torch import Tensor
 
 from ..noise import Noise
 
-BRANCH = 3  # measurement noise shares no number with what a sampler or a mask of the same seed draws
+# measurement noise shares no number with what a sampler or a mask of the same seed draws
+BRANCH = 3
 
 
 @functools.lru_cache(maxsize=64)
 def on(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """A table of an operator, converted once for each device and precision and not in every step."""
+    """A table of an operator, converted once for each device and precision and not in every
+    step.
+    """
     with torch.inference_mode(False):  # what is kept may be needed with gradients later
         return table.to(device, dtype)
 
 
 class Operator:
-    """A linear map A = U S V^T from pictures x (B, C, H, W) to measurements y (B, ...), on any device.
+    """A linear map A = U S V^T from pictures x (B, C, H, W) to measurements y (B, ...), on any
+    device.
 
-    `V_adjoint(x)` gives the coefficients c of a picture in an orthonormal basis, `V(c)` the picture again;
-    `singular_values` (float64, broadcasts to c) says how strongly each coefficient is measured, 0 for not at all.
-    `U(c)` takes coefficients to a measurement and `U_adjoint(y)` takes a measurement to the coefficients that are
-    measured; where s is 0 anything may stand. Coefficients are complex for some operators; the pictures never are.
+    `V_adjoint(x)` gives the coefficients c of a picture in an orthonormal basis, `V(c)` the
+    picture again; `singular_values` (float64, broadcasts to c) says how strongly each
+    coefficient is measured, 0 for not at all. `U(c)` takes coefficients to a measurement and
+    `U_adjoint(y)` takes a measurement to the coefficients that are measured; where s is 0
+    anything may stand. Coefficients are complex for some operators; the pictures never are.
 
     Source: Kawar et al. 2022, section 3; Eq. (svd), book/08_ddrm.
     """
@@ -51,7 +56,7 @@ class Operator:
         raise NotImplementedError
 
     def S(self, like: Tensor) -> Tensor:
-        """The singular values as real numbers on the device, and in the precision, of `like`."""
+        """The singular values as real numbers, on the device and in the precision of `like`."""
         return on(self.singular_values, like.device, like.dtype.to_real())
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -65,30 +70,41 @@ class Operator:
         return self.V(self.S(c) * c)
 
     def pinv(self, y: Tensor) -> Tensor:
-        """The pseudo-inverse A† y: of all pictures that fit y best, the smallest. Eq. (pseudo-inverse), book/09_ddnm."""
+        """The pseudo-inverse A† y: of all pictures that fit y best, the smallest.
+
+        Eq. (pseudo-inverse), book/09_ddnm.
+        """
         c = self.U_adjoint(y)
         s = self.S(c)
         return self.V(torch.where(s > 0, c / s, 0))
 
     def project(self, x: Tensor) -> Tensor:
-        """A† A x: the part of a picture that is measured, its range part. Eq. (range-null), book/09_ddnm."""
+        """A† A x: the part of a picture that is measured, its range part.
+
+        Eq. (range-null), book/09_ddnm.
+        """
         c = self.V_adjoint(x)
         return self.V(torch.where(self.S(c) > 0, c, 0))
 
     def prox(self, x: Tensor, y: Tensor, rho) -> Tensor:
-        """The picture u with the least |y - A u|^2 + rho |u - x|^2; for `rho` 0 the nearest to x that fits y best.
+        """The picture u with the least |y - A u|^2 + rho |u - x|^2; for `rho` 0 the nearest to
+        x that fits y best.
 
         `rho` is a number of at least 0. Eq. (proximal), book/10_diffpir.
         """
         c = self.V_adjoint(x)
         s = self.S(c)
         strength = s**2 + rho
-        return self.V(torch.where(strength > 0, (s * self.U_adjoint(y) + rho * c) / strength, c))
+        return self.V(
+            torch.where(strength > 0, (s * self.U_adjoint(y) + rho * c) / strength, c)
+        )
 
     def spread(self, sigma: float, like: Tensor) -> Tensor:
-        """The deviation of the noise in each coefficient of A† y where y has noise of deviation `sigma`.
+        """The deviation of the noise in each coefficient of A† y where y has noise of deviation
+        `sigma`.
 
-        Infinite where nothing is measured. In the device and precision of the coefficients `like`.
+        Infinite where nothing is measured. In the device and precision of the coefficients
+        `like`.
         Eq. (spread), book/08_ddrm.
         """
         s = self.S(like)
@@ -99,13 +115,18 @@ class Operator:
 
         Raises ValueError where the singular values of the composition have no closed form.
         """
-        raise ValueError(f"{type(self).__name__} @ {type(inner).__name__} has no singular values in closed form")
+        raise ValueError(
+            f"{type(self).__name__} @ {type(inner).__name__} has no singular values in "
+            "closed form"
+        )
 
 
 def measure(A, x: Tensor, sigma: float = 0.0, noise: Noise | None = None) -> Tensor:
-    """What is measured of the pictures x: A x, plus normal noise of standard deviation `sigma`, in units of [-1, 1].
+    """What is measured of the pictures x: A x, plus normal noise of standard deviation `sigma`,
+    in units of [-1, 1].
 
-    Raises ValueError for another sigma than a number of at least 0. Eq. (measurement), book/08_ddrm.
+    Raises ValueError for another sigma than a number of at least 0. Eq. (measurement),
+    book/08_ddrm.
     """
     if not 0 <= sigma < float("inf"):
         raise ValueError(f"sigma must be a number of at least 0, got {sigma}")
@@ -116,13 +137,15 @@ def measure(A, x: Tensor, sigma: float = 0.0, noise: Noise | None = None) -> Ten
 class Inpaint(Operator):
     """Some pixels are missing, or faint: y = mask * x.
 
-    `mask` (1 | B, 1 | C, H, W) in [0, 1]: 1 = known, 0 = missing. Its values are the singular values. Raises
-    ValueError for other values and another shape.
+    `mask` (1 | B, 1 | C, H, W) in [0, 1]: 1 = known, 0 = missing. Its values are the singular
+    values. Raises ValueError for other values and another shape.
     """
 
     def __init__(self, mask: Tensor):
         if mask.ndim != 4:
-            raise ValueError(f"mask must have shape (1 | B, 1 | C, H, W), got {tuple(mask.shape)}")
+            raise ValueError(
+                f"mask must have shape (1 | B, 1 | C, H, W), got {tuple(mask.shape)}"
+            )
         if not ((mask >= 0) & (mask <= 1)).all():
             raise ValueError("mask must lie in [0, 1] and have no NaN")
         self.mask = self.singular_values = mask.double()
@@ -146,9 +169,10 @@ class Denoise(Inpaint):
 class Masked(Operator):
     """Some of the measurements of another operator are missing: `Inpaint(mask) @ inner`.
 
-    Its basis is the measurements of `inner` themselves, scaled, and the null space of `inner`. This is orthonormal
-    where all that `inner` measures is measured equally strongly, as by `AveragePool` and `Gray`. Raises ValueError
-    for another `inner`, and for a mask that does not fit what it measures.
+    Its basis is the measurements of `inner` themselves, scaled, and the null space of `inner`.
+    This is orthonormal where all that `inner` measures is measured equally strongly, as by
+    `AveragePool` and `Gray`. Raises ValueError for another `inner`, and for a mask that does
+    not fit what it measures.
     """
 
     def __init__(self, mask: Tensor, inner: Operator):
@@ -156,11 +180,20 @@ class Masked(Operator):
         self._seen = s > 0
         strength = s[self._seen]
         measured = inner.U(torch.zeros(1, *s.shape)) if s.ndim == 3 else None
-        if measured is None or strength.numel() != measured.numel() or strength.max() > (1 + 1e-9) * strength.min():
-            raise ValueError(f"a mask after {type(inner).__name__} has no singular values in closed form")
+        if (
+            measured is None
+            or strength.numel() != measured.numel()
+            or strength.max() > (1 + 1e-9) * strength.min()
+        ):
+            raise ValueError(
+                f"a mask after {type(inner).__name__} has no singular values in closed form"
+            )
         self._inner, self._measured = inner, measured.shape[1:]
         if any(have not in (1, want) for have, want in zip(mask.shape[1:], self._measured)):
-            raise ValueError(f"a mask of shape {tuple(mask.shape)} does not fit measurements {tuple(self._measured)}")
+            raise ValueError(
+                f"a mask of shape {tuple(mask.shape)} does not fit measurements "
+                f"{tuple(self._measured)}"
+            )
         known = strength[0] * mask.double().expand(len(mask), *self._measured).flatten(1)
         self.singular_values = F.pad(known, (0, s.numel() - known.shape[1]))
 

@@ -12,22 +12,26 @@ from .linear import Operator, on
 class Separable(Operator):
     """A matrix along each axis: y = (channels x rows x columns) x.
 
-    `channels` (c, C), `rows` (h, H) and `columns` (w, W), each with at least as many columns as rows, else
-    ValueError. The singular values are the products of theirs.
+    `channels` (c, C), `rows` (h, H) and `columns` (w, W), each with at least as many columns as
+    rows, else ValueError. The singular values are the products of theirs.
     """
 
     def __init__(self, channels: Tensor, rows: Tensor, columns: Tensor):
         self.matrices = tuple(m.double() for m in (channels, rows, columns))
         if any(m.ndim != 2 or m.shape[0] > m.shape[1] for m in self.matrices):
             shapes = [tuple(m.shape) for m in self.matrices]
-            raise ValueError(f"three matrices with no more rows than columns are wanted, got {shapes}")
+            raise ValueError(
+                f"three matrices with no more rows than columns are wanted, got {shapes}"
+            )
         if not all(m.isfinite().all() for m in self.matrices):
             raise ValueError("the matrices must hold no NaN or infinity")
         self._u, values, self._v = zip(*map(_svd, self.matrices))
-        self._u_back, self._v_back = ([m.T.contiguous() for m in group] for group in (self._u, self._v))
+        self._u_back = [m.T.contiguous() for m in self._u]
+        self._v_back = [m.T.contiguous() for m in self._v]
         c, h, w = values
         s = c[:, None, None] * h[:, None] * w
-        self.singular_values = torch.where(s > 1e-9 * s.max(), s, 0)  # rounding is no measurement
+        seen = s > 1e-9 * s.max()  # rounding is no measurement
+        self.singular_values = torch.where(seen, s, 0)
 
     def V(self, c):
         return _along(c, self._v_back)
@@ -41,7 +45,8 @@ class Separable(Operator):
 
     def U_adjoint(self, y):
         c = _along(y, self._u_back)
-        missing = [m.shape[1] - m.shape[0] for m in reversed(self.matrices)]  # F.pad begins with the last axis
+        # F.pad begins with the last axis
+        missing = [m.shape[1] - m.shape[0] for m in reversed(self.matrices)]
         return F.pad(c, [side for n in missing for side in (0, n)])
 
     def __matmul__(self, inner):
@@ -50,12 +55,18 @@ class Separable(Operator):
         pairs = list(zip(self.matrices, inner.matrices))
         if any(a.shape[1] != b.shape[0] and not _leaves_alone(a) for a, b in pairs):
             given = tuple(len(b) for _, b in pairs)
-            raise ValueError(f"{type(self).__name__} does not fit the {given} that {type(inner).__name__} measures")
-        return Separable(*(b if _leaves_alone(a) else a @ b for a, b in pairs))  # so Gray() fits any resolution
+            raise ValueError(
+                f"{type(self).__name__} does not fit the {given} that "
+                f"{type(inner).__name__} measures"
+            )
+        # so Gray() fits any resolution
+        return Separable(*(b if _leaves_alone(a) else a @ b for a, b in pairs))
 
 
 class Gray(Separable):
-    """Colour is lost: y (B, 1, H, W) is the weighted sum of red, green and blue, by default their mean."""
+    """Colour is lost: y (B, 1, H, W) is the weighted sum of red, green and blue, by default
+    their mean.
+    """
 
     def __init__(self, weights=(1 / 3, 1 / 3, 1 / 3), size: int = 64):
         pixels = torch.eye(size)
@@ -63,7 +74,8 @@ class Gray(Separable):
 
 
 class AveragePool(Separable):
-    """Low resolution: y (B, C, size / factor, size / factor) holds the means of blocks of factor x factor pixels.
+    """Low resolution: y (B, C, size / factor, size / factor) holds the means of blocks of
+    factor x factor pixels.
 
     Raises ValueError for a factor that does not divide the size.
     """
@@ -76,15 +88,19 @@ class AveragePool(Separable):
 
 
 class Bicubic(Separable):
-    """Low resolution by a cubic kernel widened by the factor, as photo programs shrink pictures.
+    """Low resolution by a cubic kernel widened by the factor, as photo programs shrink
+    pictures.
 
-    y (B, C, size / factor, size / factor). Raises ValueError for a factor that does not divide the size.
+    y (B, C, size / factor, size / factor). Raises ValueError for a factor that does not divide
+    the size.
     """
 
     def __init__(self, factor: int, size: int = 64, channels: int = 3):
         _check_factor(factor, size)
         pixels = torch.eye(size, dtype=torch.float64)[None, None]
-        shrink = F.interpolate(pixels, (size // factor, size), mode="bicubic", antialias=True)[0, 0]
+        shrink = F.interpolate(pixels, (size // factor, size), mode="bicubic", antialias=True)[
+            0, 0
+        ]
         super().__init__(torch.eye(channels), shrink, shrink)
 
 
@@ -96,7 +112,9 @@ def _svd(matrix):
 
 
 def _leaves_alone(matrix):
-    return matrix.shape[0] == matrix.shape[1] and torch.equal(matrix, torch.eye(len(matrix)).to(matrix))
+    return matrix.shape[0] == matrix.shape[1] and torch.equal(
+        matrix, torch.eye(len(matrix)).to(matrix)
+    )
 
 
 def _along(x, matrices):

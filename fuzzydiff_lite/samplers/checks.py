@@ -10,11 +10,15 @@ from ..prior import Prior
 
 
 def check_picture(y: Tensor, prior: Prior, bounded: bool = True) -> None:
-    """Raise ValueError unless `y` is a batch of floating-point pictures of the prior's shape, in [-1, 1] if `bounded`."""
+    """Raise ValueError unless `y` is a batch of floating-point pictures of the prior's shape,
+    in [-1, 1] if `bounded`.
+    """
     if not y.is_floating_point():
         raise ValueError(f"y must hold floating-point numbers, got {y.dtype}")
     if y.ndim != len(prior.shape) + 1 or tuple(y.shape[1:]) != prior.shape or len(y) == 0:
-        raise ValueError(f"y must have shape (B, {', '.join(map(str, prior.shape))}), got {tuple(y.shape)}")
+        raise ValueError(
+            f"y must have shape (B, {', '.join(map(str, prior.shape))}), got {tuple(y.shape)}"
+        )
     if not (y.abs() <= (1 if bounded else torch.finfo(y.dtype).max)).all():  # false for NaN too
         raise ValueError(f"y must {'lie in [-1, 1] and ' * bounded}have no NaN")
 
@@ -24,7 +28,10 @@ def check_map(m: Tensor, y: Tensor) -> None:
     if not ((m >= 0) & (m <= 1)).all():
         raise ValueError("m must lie in [0, 1] and have no NaN")
     if m.ndim not in (0, y.ndim) or any(a not in (1, b) for a, b in zip(m.shape, y.shape)):
-        raise ValueError(f"m has shape {tuple(m.shape)}, which does not fit pictures of shape {tuple(y.shape)}")
+        raise ValueError(
+            f"m has shape {tuple(m.shape)}, which does not fit pictures of shape "
+            f"{tuple(y.shape)}"
+        )
 
 
 def check_per(per: str, variance: Tensor | float | None) -> None:
@@ -32,7 +39,10 @@ def check_per(per: str, variance: Tensor | float | None) -> None:
     if per not in ("fusion", "run"):
         raise ValueError(f'per must be "fusion" or "run", got {per!r}')
     if per == "run" and variance is None:
-        raise ValueError("m per run needs the variance of the prior's pictures, which this prior does not know")
+        raise ValueError(
+            "m per run needs the variance of the prior's pictures, which this prior does "
+            "not know"
+        )
     if per == "run" and not (torch.as_tensor(variance) > 0).all():
         raise ValueError("the variance must be above 0 everywhere and have no NaN")
 
@@ -41,19 +51,23 @@ def check_mask(m: Tensor, y: Tensor) -> None:
     """Raise ValueError unless `m` is a map for `y` that has only zeros and ones."""
     check_map(m, y)
     if not ((m == 0) | (m == 1)).all():
-        raise ValueError("m must be 0 or 1 everywhere here; samplers.fuzzy takes what lies between")
+        raise ValueError(
+            "m must be 0 or 1 everywhere here; samplers.fuzzy takes what lies between"
+        )
 
 
 def check_measurement(y: Tensor, A, sigma: float, prior: Prior, need: str = "linear") -> None:
-    """Raise ValueError unless `y` is a batch of what the operator `A` measures of the prior's pictures, and `sigma`,
-    the standard deviation of its noise, a number of at least 0.
+    """Raise ValueError unless `y` is a batch of what the operator `A` measures of the prior's
+    pictures, and `sigma`, the standard deviation of its noise, a number of at least 0.
 
-    What the sampler needs of A is "linear", an `Operator`; "inverse", one with `pinv` and `project`, as a `Jpeg` has;
-    or "forward", any function of pictures.
+    What the sampler needs of A is "linear", an `Operator`; "inverse", one with `pinv` and
+    `project`, as a `Jpeg` has; or "forward", any function of pictures.
     """
     kind, inverse = type(A).__name__, hasattr(A, "pinv") and hasattr(A, "project")
-    if not isinstance(A, Operator) and (need == "linear" or (need == "inverse" and not inverse)):
-        raise ValueError(f"a linear operator {'or a Jpeg or Quantize ' * (need != 'linear')}is wanted, got {kind}")
+    lacking = need == "linear" or (need == "inverse" and not inverse)
+    if lacking and not isinstance(A, Operator):
+        others = "or a Jpeg or Quantize " * (need != "linear")
+        raise ValueError(f"a linear operator {others}is wanted, got {kind}")
     picture = torch.zeros(1, *prior.shape)
     try:
         batch, *wanted = A(picture).shape
@@ -72,10 +86,14 @@ def check_measurement(y: Tensor, A, sigma: float, prior: Prior, need: str = "lin
 
 
 def check_level(prior: Prior, least: int = 1, **named: int) -> None:
-    """Raise ValueError unless every argument is a level of at least `least`; its name is in the message."""
+    """Raise ValueError unless every argument is a level of at least `least`; its name is in the
+    message.
+    """
     for name, level in named.items():
         if not isinstance(level, int) or not least <= level <= prior.schedule.T:
-            raise ValueError(f"{name} must be a level between {least} and {prior.schedule.T}, got {level}")
+            raise ValueError(
+                f"{name} must be a level between {least} and {prior.schedule.T}, got {level}"
+            )
 
 
 def check_share(**named: float) -> None:

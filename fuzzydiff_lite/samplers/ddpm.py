@@ -11,7 +11,9 @@ from ..steps import posterior
 from .step import Step, clean_guess
 
 
-def ddpm(prior: Prior, n: int = 1, steps: int | None = None, noise: Noise | None = None, clip=True) -> Iterator[Step]:
+def ddpm(
+    prior: Prior, n: int = 1, steps: int | None = None, noise: Noise | None = None, clip=True
+) -> Iterator[Step]:
     """Draw `n` pictures from the prior in `steps` steps, all T of them without a number.
 
     Each step draws x_s from q(x_s | x_t, x_0) with the prior's x_0 in place of the unknown one.

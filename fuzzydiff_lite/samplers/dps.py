@@ -1,4 +1,6 @@
-"""Guidance by the gradient of the misfit: MCG (NeurIPS 2022) and DPS (ICLR 2023), both of Chung et al."""
+"""Guidance by the gradient of the misfit: MCG (NeurIPS 2022) and DPS (ICLR 2023), both of Chung
+et al.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,15 @@ def dps(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x + noise: each step also goes down the gradient of |y - A x0|, times `scale`.
+    """Restore the measurement `y` = A x + noise: each step also goes down the gradient of
+    |y - A x0|, times `scale`.
 
-    The gradient is taken through the network, so a step costs two to three plain ones. `A` is any operator that gradients
-    flow through. Without noise in y (`sigma` 0) the last guess is made to satisfy A x = y. `steps` network calls,
-    each with its gradient.
+    The gradient is taken through the network, so a step costs two to three plain ones. `A` is
+    any operator that gradients flow through. Without noise in y (`sigma` 0) the last guess is
+    made to satisfy A x = y. `steps` network calls, each with its gradient.
 
-    Raises ValueError for a y that A does not measure. Source: Chung et al. 2023; Eq. (dps), book/11_gradients.
+    Raises ValueError for a y that A does not measure. Source: Chung et al. 2023; Eq. (dps),
+    book/11_gradients.
     """
     check_measurement(y, A, sigma, prior, "forward" if sigma else "inverse")
     y = y.to(prior.device)
@@ -46,12 +50,20 @@ def dps(
 
 
 def mcg(
-    prior: Prior, y: Tensor, A, steps: int = 100, scale: float = 1.0, noise: Noise | None = None, clip: bool = True
+    prior: Prior,
+    y: Tensor,
+    A,
+    steps: int = 100,
+    scale: float = 1.0,
+    noise: Noise | None = None,
+    clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x: the gradient of `dps` in the null space of A, replacement in its range.
+    """Restore the measurement `y` = A x: the gradient of `dps` in the null space of A,
+    replacement in its range.
 
-    What is measured comes from y, noised to the level reached, as in `replacement`; so A x = y at the end. `steps`
-    network calls, each with its gradient. Raises ValueError for a y that A does not measure.
+    What is measured comes from y, noised to the level reached, as in `replacement`; so A x = y
+    at the end. `steps` network calls, each with its gradient. Raises ValueError for a y that A
+    does not measure.
 
     Source: Chung, Sim, Ryu & Ye 2022, Algorithm 1; Eq. (mcg), book/11_gradients.
     """
@@ -70,5 +82,8 @@ def mcg(
 
 
 def misfit(A, x0: Tensor, y: Tensor) -> Tensor:
-    """|y - A x0| for each picture, (B,): how far a guess is from what was measured. Eq. (dps), book/11_gradients."""
+    """|y - A x0| for each picture, (B,): how far a guess is from what was measured.
+
+    Eq. (dps), book/11_gradients.
+    """
     return (y - A(x0)).flatten(1).norm(dim=1)

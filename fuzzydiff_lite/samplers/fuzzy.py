@@ -30,23 +30,25 @@ def fuzzy(
     basis=None,
     variance: Tensor | float | None = None,
 ) -> Iterator[Step]:
-    """Restore `y` (B, 3, H, W) in [-1, 1], trusting each of its pixels by `m`: 1 = keep, 0 = hallucinate.
+    """Restore `y` (B, 3, H, W) in [-1, 1], trusting each of its pixels by `m`: 1 = keep,
+    0 = hallucinate.
 
-    `m` is a number in [0, 1] or a map that broadcasts to y. Every step but the last is walked `repeats` times (the
-    slides' J), or stretches of `jump` steps are (see `travel`). `fix` corrects the variance of the blend. Where m is 1
-    the result equals y. `steps` * `repeats` - `repeats` + 1 network calls with `jump` 1. The result is on the prior's
-    device.
+    `m` is a number in [0, 1] or a map that broadcasts to y. Every step but the last is walked
+    `repeats` times (the slides' J), or stretches of `jump` steps are (see `travel`). `fix`
+    corrects the variance of the blend. Where m is 1 the result equals y. With `jump` 1
+    (`steps` - 1) * `repeats` + 1 network calls. The result is on the prior's device.
 
-    `per` says what m is: the weight of every "fusion", as in the paper, so that more steps and repeats condition more;
-    or the share of the given picture that a whole "run" keeps, whatever their numbers; of fine detail it keeps less.
-    With a `basis`, e.g. `Basis.haar()` or an operator with the coefficients of a picture as V_adjoint(x) and its
-    inverse V(c), m trusts coefficients instead of pixels. A run counts with the `variance` of the prior's pictures: by
+    `per` says what m is: the weight of every "fusion", as in the paper, so that more steps and
+    repeats condition more; or the share of the given picture that a whole "run" keeps, whatever
+    their numbers; of fine detail it keeps less. With a `basis`, e.g. `Basis.haar()` or an
+    operator with the coefficients of a picture as V_adjoint(x) and its inverse V(c), m trusts
+    coefficients instead of pixels. A run counts with the `variance` of the prior's pictures: by
     default `prior.variance`, one number; or a map with one for each coefficient.
 
-    Raises ValueError for y or m of another shape, outside its range, or with NaN, for another `per`, and for a run
-    of a prior whose variance nobody knows.
-    Source: El Helou 2023, Algorithm 1, corrected; Eq. (fuzzy-fusion), (walk) and (fusion-weight), book/12_fuzzy;
-    Eq. (fusion-in-a-basis), book/14_frequency.
+    Raises ValueError for y or m of another shape, outside its range, or with NaN, for another
+    `per`, and for a run of a prior whose variance nobody knows.
+    Source: El Helou 2023, Algorithm 1, corrected; Eq. (fuzzy-fusion), (walk) and
+    (fusion-weight), book/12_fuzzy; Eq. (fusion-in-a-basis), book/14_frequency.
     """
     check_picture(y, prior)
     if per == "run" and variance is None:
@@ -68,7 +70,9 @@ def fuzzy(
         hallucinated = mean + beta_tilde.sqrt() * noise.like(x)  # (ancestral)
         context = noise_to(y, given.like(x), alpha_bar[s])  # (context)
         fix_now = fix and s > 0  # at level 0 there is no noise whose variance could be wrong
-        weight = m if per == "fusion" else fusion_weight(m, alpha_bar[t], alpha_bar[s], variance, fix_now)
+        weight = m
+        if per == "run":
+            weight = fusion_weight(m, alpha_bar[t], alpha_bar[s], variance, fix_now)
         parts = map(basis.V_adjoint, (context, hallucinated, alpha_bar[s].sqrt() * y))
         x = basis.V(fuse(*parts, weight, fix_now))  # (fuzzy-fusion), (fusion-in-a-basis)
         yield Step(s, x, x0, left)

@@ -1,4 +1,6 @@
-"""Priors that lean towards a label: their own (Ho & Salimans 2021) or a classifier's (Dhariwal & Nichol 2021)."""
+"""Priors that lean towards a label: their own (Ho & Salimans 2021) or a classifier's
+(Dhariwal & Nichol 2021).
+"""
 
 from __future__ import annotations
 
@@ -12,25 +14,29 @@ from ..unet import TONES
 
 
 def classifier_free(prior: Prior, tone: str, scale: float) -> Prior:
-    """A prior pushed from "no label" towards `tone`: scale 0 is no label, 1 the label, more is more of it.
+    """A prior pushed from "no label" towards `tone`: scale 0 is no label, 1 the label, more is
+    more of it.
 
-    Every call costs two network calls. Give it to any sampler. Raises ValueError for an unknown tone and for a
-    prior without labels. Eq. (classifier-free), book/05_sampling.
+    Every call costs two network calls. Give it to any sampler. Raises ValueError for an unknown
+    tone and for a prior without labels. Eq. (classifier-free), book/05_sampling.
     """
     if prior.label is None or tone not in TONES:
-        raise ValueError(f"guidance needs a prior with labels and a tone of {', '.join(TONES)}, got {tone!r}")
+        raise ValueError(
+            f"guidance needs a prior with labels and a tone of {', '.join(TONES)}, got {tone!r}"
+        )
     return Guided(prior, TONES.index(tone), scale)
 
 
 class Guided(Prior):
-    """What `classifier_free` makes: the guess without a label, plus `scale` times what the label changes in it."""
+    """What `classifier_free` makes: the guess without a label, plus `scale` times what the
+    label changes in it.
+    """
 
     def __init__(self, prior: Prior, label: int, scale: float):
-        super().__init__(prior.net, prior.schedule, prior.shape, prior.predicts, label, prior.device)
+        same = prior.net, prior.schedule, prior.shape, prior.predicts
+        super().__init__(*same, label, prior.device)
         self.scale = scale
-        self.unlabelled = Prior(
-            prior.net, prior.schedule, prior.shape, prior.predicts, TONES.index("none"), prior.device
-        )
+        self.unlabelled = Prior(*same, TONES.index("none"), prior.device)
 
     def _x0(self, x, t):
         free = self.unlabelled._x0(x, t)
@@ -38,14 +44,17 @@ class Guided(Prior):
 
 
 def classifier_guided(prior: Prior, classifier, label: int, scale: float) -> Prior:
-    """A prior pushed towards `label` by the gradient of log p(label | x_t): scale 0 is the prior, 1 is Bayes' rule.
+    """A prior pushed towards `label` by the gradient of log p(label | x_t): scale 0 is the
+    prior, 1 is Bayes' rule.
 
-    `classifier(x, levels)` gives the logits (B, classes) of noisy pictures x (B, *shape) at the levels (B,), whole
-    numbers, and must judge each picture alone. Only x gets gradients. Every call costs a call of the prior and one
-    forward and backward of the classifier. Give it to any sampler.
+    `classifier(x, levels)` gives the logits (B, classes) of noisy pictures x (B, *shape) at the
+    levels (B,), whole numbers, and must judge each picture alone. Only x gets gradients. Every
+    call costs a call of the prior and one forward and backward of the classifier. Give it to
+    any sampler.
 
-    Raises ValueError for a label that is not a whole number of at least 0 and for a scale that is not finite; when
-    called, before the prior is, for logits of another shape and for a label that the classifier does not have.
+    Raises ValueError for a label that is not a whole number of at least 0 and for a scale that
+    is not finite; when called, before the prior is, for logits of another shape and for a label
+    that the classifier does not have.
     Source: Dhariwal & Nichol 2021, section 4; Eq. (classifier-guidance), book/11_gradients.
     """
     if not isinstance(label, int) or label < 0:
@@ -56,11 +65,14 @@ def classifier_guided(prior: Prior, classifier, label: int, scale: float) -> Pri
 
 
 class ClassifierGuided(Prior):
-    """What `classifier_guided` makes: the guess of any prior, plus `scale` times what the label adds to it."""
+    """What `classifier_guided` makes: the guess of any prior, plus `scale` times what the label
+    adds to it.
+    """
 
     def __init__(self, prior: Prior, classifier, target: int, scale: float):
         self.prior, self.classifier, self.target, self.scale = prior, classifier, target, scale
-        self.schedule, self.shape, self.device, self.dtype = prior.schedule, prior.shape, prior.device, prior.dtype
+        self.schedule, self.shape = prior.schedule, prior.shape
+        self.device, self.dtype = prior.device, prior.dtype
 
     def gradient(self, x: Tensor, t: int) -> Tensor:
         """The gradient of log p(label | x_t) with respect to each picture, shape of x."""
@@ -70,11 +82,12 @@ class ClassifierGuided(Prior):
             logits = self.classifier(x, torch.full((len(x),), t, device=x.device))
             if logits.ndim != 2 or len(logits) != len(x) or self.target >= logits.shape[1]:
                 raise ValueError(
-                    f"the classifier must give logits (B, classes) with B = {len(x)} and a class {self.target}, "
+                    f"the classifier must give logits (B, classes) with B = {len(x)} and "
+                    f"a class {self.target}, "
                     f"got {tuple(logits.shape)}"
                 )
             log_p = logits.log_softmax(1)[:, self.target]
-            # A picture changes its own log p only, so the gradient of the sum holds that of each.
+            # A picture changes its own log p only: the gradient of the sum holds that of each.
             return torch.autograd.grad(log_p.sum(), x, create_graph=wanted)[0]
 
     def _x0(self, x, t):

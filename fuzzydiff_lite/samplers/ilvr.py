@@ -1,4 +1,6 @@
-"""SDEdit (Meng et al., ICLR 2022) and ILVR (Choi et al., ICCV 2021): following a picture, from afar."""
+"""SDEdit (Meng et al., ICLR 2022) and ILVR (Choi et al., ICCV 2021): following a picture, from
+afar.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,19 @@ from .step import Step, clean_guess
 
 
 def sdedit(
-    prior: Prior, y: Tensor, start: int = 400, steps: int = 100, noise: Noise | None = None, clip: bool = True
+    prior: Prior,
+    y: Tensor,
+    start: int = 400,
+    steps: int = 100,
+    noise: Noise | None = None,
+    clip: bool = True,
 ) -> Iterator[Step]:
     """Noise the picture `y` (B, 3, H, W) in [-1, 1] to level `start` and sample on from there.
 
-    The higher the start, the less of y is left. The levels below `start` are those of `steps` steps from the top.
-    Raises ValueError for another y and a start outside 1..T. Source: Meng et al. 2022; Eq. (sdedit), book/06_ilvr.
+    The higher the start, the less of y is left. The levels below `start` are those of `steps`
+    steps from the top.
+    Raises ValueError for another y and a start outside 1..T. Source: Meng et al. 2022;
+    Eq. (sdedit), book/06_ilvr.
     """
     check_picture(y, prior)
     check_level(prior, start=start)
@@ -43,19 +52,24 @@ def ilvr(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Sample a picture whose low-pass part is that of the reference `y` (B, 3, H, W) in [-1, 1].
+    """Sample a picture whose low-pass part is that of the reference `y` (B, 3, H, W) in
+    [-1, 1].
 
-    `low_pass` is a linear map of pictures, e.g. `AveragePool(8).project`. Where it is a projection, as that one is,
-    the result satisfies low_pass(x) = low_pass(y) exactly. The reference is followed down to level `until` and let
-    go below it. `steps` network calls. Raises ValueError for another y, a filter that does not give pictures, and an
-    `until` outside 0..T.
+    `low_pass` is a linear map of pictures, e.g. `AveragePool(8).project`. Where it is a
+    projection, as that one is, the result satisfies low_pass(x) = low_pass(y) exactly. The
+    reference is followed down to level `until` and let go below it. `steps` network calls.
+    Raises ValueError for another y, a filter that does not give pictures, and an `until`
+    outside 0..T.
 
     Source: Choi et al. 2021, Algorithm 1; Eq. (ilvr), book/06_ilvr.
     """
     check_picture(y, prior)
     check_level(prior, least=0, until=until)
     if low_pass(y).shape != y.shape:
-        raise ValueError(f"low_pass must give pictures of the shape {tuple(y.shape)}, got {tuple(low_pass(y).shape)}")
+        raise ValueError(
+            f"low_pass must give pictures of the shape {tuple(y.shape)}, "
+            f"got {tuple(low_pass(y).shape)}"
+        )
     y = y.to(prior.device)
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
     given = noise.branch(1)

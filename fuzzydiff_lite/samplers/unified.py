@@ -1,4 +1,6 @@
-"""One step for all methods: mix what is given and what is hallucinated, coefficient by coefficient."""
+"""One step for all methods: mix what is given and what is hallucinated, coefficient by
+coefficient.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,9 @@ from .step import Step, clean_guess
 class Mix(NamedTuple):
     """How a step mixes: four numbers, or tensors that broadcast to the coefficients.
 
-    `w` is the weight of what is given in the clean part, `p` the deviation of the noise that the guess left over, `q`
-    and `r` those of new noise, from the sampler and from its branch for what is given. Eq. (one-formula),
-    book/15_one_formula.
+    `w` is the weight of what is given in the clean part, `p` the deviation of the noise that
+    the guess left over, `q` and `r` those of new noise, from the sampler and from its branch
+    for what is given. Eq. (one-formula), book/15_one_formula.
     """
 
     w: Tensor | float
@@ -48,14 +50,17 @@ def unified(
     start: int | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore `y`, the given picture or A† of a measurement, (B, 3, H, W), by the `rule` of any method.
+    """Restore `y`, the given picture or A† of a measurement, (B, 3, H, W), by the `rule` of any
+    method.
 
-    `basis` has V_adjoint(x), the coefficients of a picture in an orthonormal basis, and its inverse V(c): an operator,
-    a `Basis`, or the pixels themselves. `rule(alpha_bar_t, alpha_bar_s)` says how a step mixes them. With a level
-    `start`, sampling begins there from the noised y, at the levels that `steps` steps from the top have below it.
+    `basis` has V_adjoint(x), the coefficients of a picture in an orthonormal basis, and its
+    inverse V(c): an operator, a `Basis`, or the pixels themselves.
+    `rule(alpha_bar_t, alpha_bar_s)` says how a step mixes them. With a level `start`, sampling
+    begins there from the noised y, at the levels that `steps` steps from the top have below it.
     Without one, `schedule.calls(steps, repeats, jump)` network calls.
 
-    Raises ValueError for a y that is no batch of the prior's pictures and for a start outside 1..T.
+    Raises ValueError for a y that is no batch of the prior's pictures and for a start outside
+    1..T.
     Eq. (one-formula), book/15_one_formula.
     """
     check_picture(y, prior, bounded=False)
@@ -74,15 +79,18 @@ def unified(
         w, p, q, r = rule(alpha_bar[t], alpha_bar[s])
         parts = x0, eps_from_x0(x, x0, alpha_bar[t]), noise.like(x), other.like(x)
         guess, old, fresh, context = map(basis.V_adjoint, parts)
-        c = alpha_bar[s].sqrt() * (guess + w * (given - guess)) + p * old + q * fresh + r * context  # (one-formula)
+        clean = alpha_bar[s].sqrt() * (guess + w * (given - guess))
+        c = clean + p * old + q * fresh + r * context  # (one-formula)
         x = basis.V(c)
         yield Step(s, x, x0, left)
 
 
 def fuzzy_rule(m: Tensor | float, fix: bool = True, variance: float | None = None) -> Rule:
-    """`fuzzy` with the map m over the coefficients; binary it is `repaint` and `ilvr`, 0 everywhere `sdedit`.
+    """`fuzzy` with the map m over the coefficients; binary it is `repaint` and `ilvr`, 0
+    everywhere `sdedit`.
 
-    m is the weight of each fusion; with the `variance` of the clean pictures it is the share that a whole run keeps.
+    m is the weight of each fusion; with the `variance` of the clean pictures it is the share
+    that a whole run keeps.
     Eq. (rule-fuzzy), book/15_one_formula.
     """
 
@@ -107,9 +115,11 @@ def null_space_rule(seen: Tensor, churn: float = 0.85, trust: float = 1.0) -> Ru
 
 
 def spectral_rule(spread: Tensor, churn: float = 0.85, trust: float = 1.0) -> Rule:
-    """`ddrm`, and with `trust` 1 DDNM+: `spread` is the deviation of the noise in each coefficient, from `A.spread`.
+    """`ddrm`, and with `trust` 1 DDNM+: `spread` is the deviation of the noise in each
+    coefficient, from `A.spread`.
 
-    As there, the last step of a measurement without noise trusts fully. Eq. (rule-spectral), book/15_one_formula.
+    As there, the last step of a measurement without noise trusts fully. Eq. (rule-spectral),
+    book/15_one_formula.
     """
     silent = bool((spread[spread.isfinite()] == 0).all())
 
@@ -133,13 +143,15 @@ def proximal_rule(s: Tensor, sigma: float = 0.0, lam: float = 1.0, churn: float 
     """`diffpir`, for singular values s. Eq. (rule-proximal), book/15_one_formula."""
 
     def rule(a_t, a_s):
-        return _rectified(_solve(s, lam * sigma**2 * a_t / (1 - a_t)), *_churn(a_s, churn), a_t, a_s)
+        weight = _solve(s, lam * sigma**2 * a_t / (1 - a_t))
+        return _rectified(weight, *_churn(a_s, churn), a_t, a_s)
 
     return rule
 
 
 def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
-    """`pigdm` with the root of alpha_bar_t in the place of its Jacobian: right for pictures that are white noise.
+    """`pigdm` with the root of alpha_bar_t in the place of its Jacobian: right for pictures
+    that are white noise.
 
     Eq. (rule-flat), book/15_one_formula.
     """
@@ -151,26 +163,33 @@ def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
 
 
 def share_kept(spread: Tensor, variance: float) -> Tensor:
-    """The share of a measured coefficient that its exact posterior keeps, for clean coefficients of this `variance`.
+    """The share of a measured coefficient that its exact posterior keeps, for clean
+    coefficients of this `variance`.
 
-    `spread` is the deviation of the noise in the coefficient: 0 gives 1, infinity gives 0. As m of a run, it makes
-    `fuzzy` listen to noise. Eq. (share-kept), book/15_one_formula.
+    `spread` is the deviation of the noise in the coefficient: 0 gives 1, infinity gives 0. As m
+    of a run, it makes `fuzzy` listen to noise. Eq. (share-kept), book/15_one_formula.
     """
     return variance / (variance + spread**2)
 
 
 def whiten(A: Operator, y: Tensor, deviation: Tensor) -> tuple[Operator, Tensor, float]:
-    """The same measurement with the same noise everywhere, for any sampler: (operator, measurement, sigma).
+    """The same measurement with the same noise everywhere, for any sampler:
+    (operator, measurement, sigma).
 
-    `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number of y = A x + noise, in units of [-1, 1];
-    infinite where y says nothing. Raises ValueError for other values, where all are infinite, and for an `A` whose
-    singular values differ. Eq. (whitening), book/15_one_formula.
+    `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number of y = A x + noise, in
+    units of [-1, 1]; infinite where y says nothing. Raises ValueError for other values, where
+    all are infinite, and for an `A` whose singular values differ. Eq. (whitening),
+    book/15_one_formula.
     """
     sigma = float(deviation.min())
     if not 0 < sigma < float("inf"):  # false for NaN too
-        raise ValueError(f"every deviation must be above 0 and one at least finite, got a smallest one of {sigma}")
+        raise ValueError(
+            "every deviation must be above 0 and one at least finite, "
+            f"got a smallest one of {sigma}"
+        )
     weight = sigma / deviation
-    return (Inpaint(weight * A.mask) if isinstance(A, Inpaint) else Inpaint(weight) @ A), weight * y, sigma
+    weighted = Inpaint(weight * A.mask) if isinstance(A, Inpaint) else Inpaint(weight) @ A
+    return weighted, weight * y, sigma
 
 
 def _solve(s, rho):
