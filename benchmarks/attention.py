@@ -37,10 +37,8 @@ from fuzzydiff_lite.samplers import fuzzy, sdedit
 from fuzzydiff_lite.weights import SHA256
 
 ROOT = Path(__file__).parents[1]
-FILE, PICTURES = (
-    ROOT / "book" / "data" / "attention.json",
-    ROOT / "book" / "images" / "correct.webp",
-)
+FILE = ROOT / "book" / "data" / "attention.json"
+PICTURES = ROOT / "book" / "images" / "correct.webp"
 OWN = {"depths": DEPTHS, "steps": 1, "draws": 4, "blur": 1.0, "shared": False}
 ONE, SHARED, CALL = OWN | {"draws": 1}, OWN | {"shared": True}, PAPER | {"steps": 1}
 BATCH, KINDS = 64, list(damage.KINDS)
@@ -180,10 +178,8 @@ def clean_rows(
 
 
 def main() -> None:
-    prior, mono = (
-        load_prior(dtype=torch.bfloat16),
-        load_prior(tone="mono", dtype=torch.bfloat16),
-    )
+    prior = load_prior(dtype=torch.bfloat16)
+    mono = load_prior(tone="mono", dtype=torch.bfloat16)
 
     # The statistics, from training faces. Seed 1: no face is judged with noise that a good one
     # had.

@@ -74,10 +74,8 @@ def frechet() -> str:
     """Squared Fréchet distances to the training faces: of all pictures of a row, and of as few
     as validate.
     """
-    found, names = (
-        load("samples"),
-        {row.get("weights_sha256"): name for name, row in priors().items()},
-    )
+    found = load("samples")
+    names = {row.get("weights_sha256"): name for name, row in priors().items()}
     sets = {"validation faces": found["rows"]["val"], "training faces": found["rows"]["train"]}
     sets |= {
         f"samples, {name}": found["weights"][sha]["samples"]

@@ -249,10 +249,8 @@ def select(split: str, tone: str, **wanted: str) -> Tensor:
 def validation_faces() -> Faces:
     """All of them, every third monochrome one before the others."""
     london, mono = select("val", "colour", source="london"), select("val", "mono")
-    colour, third = (
-        torch.cat([select("val", "colour", source="congress"), london]),
-        torch.arange(len(mono)) % 3 == 0,
-    )
+    colour = torch.cat([select("val", "colour", source="congress"), london])
+    third = torch.arange(len(mono)) % 3 == 0
     return Faces(colour, len(london), torch.cat([mono[third], mono[~third]]), int(third.sum()))
 
 
@@ -262,10 +260,8 @@ def training_faces() -> Tensor:
     """
     picked = []
     for source in ("congress", "london"):
-        count, faces = (
-            len(select("val", "colour", source=source)),
-            select("train", "colour", source=source),
-        )
+        count = len(select("val", "colour", source=source))
+        faces = select("train", "colour", source=source)
         picked.append(faces[:: len(faces) // count][:count])
     return torch.cat(picked)
 

@@ -127,10 +127,8 @@ def by_sigma(prior: Prior, damage: str, y: Tensor) -> dict[str, Tensor]:
 
 def table(prior: Prior, true: Tensor) -> dict[str, dict]:
     """All damages but the hole by all ways: {damage: {way: scores}}."""
-    variances, rows = (
-        {name: basis.variances(prior.net.gaussian()) for name, basis in BASES.items()},
-        {},
-    )
+    variances = {name: basis.variances(prior.net.gaussian()) for name, basis in BASES.items()}
+    rows = {}
     for damage, (y, sizes) in damages(true).items():
         ways = {"given": y.clamp(-1, 1)}
         for m in GRIDS["m"]:
@@ -191,10 +189,8 @@ def frames(prior: Prior, true: Tensor) -> None:
     bands = [
         [w[[k in g for g in GROUPS.values()].index(True)] for k in range(7)] for w in settings
     ]
-    m, v = (
-        torch.cat([BASES["dct"].weights(b) for b in bands]),
-        BASES["dct"].variances(prior.net.gaussian()),
-    )
+    m = torch.cat([BASES["dct"].weights(b) for b in bands])
+    v = BASES["dct"].variances(prior.net.gaussian())
     done = {}
     for name in AXES["damage"]:
         y = given[name].expand(len(settings), -1, -1, -1)

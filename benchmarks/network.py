@@ -101,10 +101,8 @@ def yardsticks(dtype: torch.dtype, device: str) -> dict[str, tuple[Callable[[], 
     """What a machine multiplies fastest: {name: (work, its operations)}."""
     side, (batch, width) = SIDE[device], WIDE[device]
     a, b = torch.randn(2, side, side, device=device).to(dtype)
-    x, kernels = (
-        torch.randn(batch, width, 32, 32, device=device),
-        torch.randn(width, width, 3, 3, device=device),
-    )
+    x = torch.randn(batch, width, 32, 32, device=device)
+    kernels = torch.randn(width, width, 3, 3, device=device)
     x, kernels = (z.to(dtype, memory_format=torch.channels_last) for z in (x, kernels))
     return {
         "product": (lambda: a @ b, 2 * side**3),

@@ -26,10 +26,8 @@ from fuzzydiff_lite.samplers import Step, ilvr, sdedit
 from fuzzydiff_lite.weights import SHA256
 
 ROOT = Path(__file__).parents[1]
-FILE, PICTURES = (
-    ROOT / "book" / "data" / "report.json",
-    ROOT / "book" / "images" / "report.webp",
-)
+FILE = ROOT / "book" / "data" / "report.json"
+PICTURES = ROOT / "book" / "images" / "report.webp"
 SHOWN = [0, 5, 10, 15]  # which of the London faces the figures have
 # steps, range, N
 BLIND = [

@@ -92,11 +92,9 @@ def row(x: Tensor, steps: int, n: int, jump: int) -> dict:
 
 def main() -> None:
     """All settings, with the shipped weights in bfloat16."""
-    prior, stamp, cache = (
-        load_prior(dtype=torch.bfloat16),
-        SHA256["faces64"],
-        ROOT / "runs" / "resampling",
-    )
+    prior = load_prior(dtype=torch.bfloat16)
+    stamp = SHA256["faces64"]
+    cache = ROOT / "runs" / "resampling"
     cache.mkdir(parents=True, exist_ok=True)
 
     def done(mask, steps, n, jump):

@@ -22,10 +22,8 @@ from fuzzydiff_lite.plots import sheet
 from fuzzydiff_lite.weights import SHA256
 
 ROOT = Path(__file__).parents[1]
-FILE, PICTURE = (
-    ROOT / "book" / "data" / "restoration.json",
-    ROOT / "book" / "images" / "restoration.webp",
-)
+FILE = ROOT / "book" / "data" / "restoration.json"
+PICTURE = ROOT / "book" / "images" / "restoration.webp"
 PARTS = ROOT / "runs" / "restoration"
 COUNT = 50  # of faces in a group
 # name -> which faces of faces64, of what tone, and how many of the first ones the picture shows

@@ -108,10 +108,8 @@ def batching(
     """DDNM's time for `batch` faces one by one over its time for all at once, the median of
     `rounds` pairs.
     """
-    prior, x = (
-        load_prior(device=device, dtype=dtype),
-        torch.zeros(batch, 3, 64, 64, device=device),
-    )
+    prior = load_prior(device=device, dtype=dtype)
+    x = torch.zeros(batch, 3, 64, 64, device=device)
 
     def restore(x: Tensor) -> None:
         run(samplers.ddnm(prior, POOL(x), POOL, steps=steps, noise=Noise(0)))

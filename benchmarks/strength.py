@@ -83,11 +83,9 @@ def row(x: Tensor, per: str, steps: int, repeats: int) -> dict:
 
 def main() -> None:
     """All settings, with the shipped weights in bfloat16."""
-    prior, stamp, cache = (
-        load_prior(dtype=torch.bfloat16),
-        SHA256["faces64"],
-        ROOT / "runs" / "strength",
-    )
+    prior = load_prior(dtype=torch.bfloat16)
+    stamp = SHA256["faces64"]
+    cache = ROOT / "runs" / "strength"
     cache.mkdir(parents=True, exist_ok=True)
 
     def done(*setting):

@@ -87,10 +87,8 @@ def damage(x: Tensor) -> dict[str, Damaged]:
     tinted = measure(
         whole, x + tint * torch.tensor([-0.3, 0.4, -0.1])[:, None, None], SIGMA, noise
     )
-    everywhere, right = (
-        torch.full((1, 3, 64, 64), SIGMA),
-        (torch.arange(64) >= 32).float().expand(1, 1, 64, 64),
-    )
+    everywhere = torch.full((1, 3, 64, 64), SIGMA)
+    right = (torch.arange(64) >= 32).float().expand(1, 1, 64, 64)
     colours = torch.cat([torch.zeros(1, 1, 64, 64), 0.4 * tint.expand(1, 2, 64, 64)], 1)
     return {
         "grain": measured(half, grainy, grain, right),

@@ -96,9 +96,8 @@ def gaussian(e: Tensor, sigma: float) -> Tensor:
     kernel = torch.exp(-(torch.arange(-reach, reach + 1).to(e) ** 2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
     flat = F.pad(e.reshape(-1, 1, *e.shape[-2:]), [reach] * 4, mode="replicate")
-    return F.conv2d(
-        F.conv2d(flat, kernel[None, None, None]), kernel[None, None, :, None]
-    ).reshape(e.shape)
+    across = F.conv2d(flat, kernel[None, None, None])
+    return F.conv2d(across, kernel[None, None, :, None]).reshape(e.shape)
 
 
 def errors(
@@ -323,9 +322,8 @@ def correct(
     A pixel gets the highest attention of its channels, counted from `SURE` deviations on, and
     `trust` gives the share of it that the whole run of `fuzzy` keeps. `statistics`: the shipped
     ones unless given. Warns of a picture that is no aligned face, one whose `likeness` is below
-    `LEAST_LIKENESS`.
-    len(depths) * draws + steps * repeats - repeats + 1 network calls, 89 unless told. Raises
-    ValueError like `fuzzy` and `load_statistics`.
+    `LEAST_LIKENESS`. Takes len(depths) * draws + (steps - 1) * repeats + 1 network calls, 89
+    unless told. Raises ValueError like `fuzzy` and `load_statistics`.
     """
     check_picture(picture, prior)
     statistics = (statistics or load_statistics(prior)).check(prior)
@@ -333,9 +331,9 @@ def correct(
     for i, value in enumerate(likeness(picture, statistics).tolist()):
         if value < LEAST_LIKENESS:
             warnings.warn(
-                f"picture {i} is no aligned face: its likeness is {value:.2f}, and that "
-                "of a face at least "
-                f"{LEAST_LIKENESS}, so that what is found and what comes out mean little",
+                f"picture {i} is no aligned face: its likeness is {value:.2f}, and that of a "
+                f"face at least {LEAST_LIKENESS}, so that what is found and what comes out "
+                "mean little",
                 stacklevel=2,
             )
     m = trust(A, scale)

@@ -43,12 +43,8 @@ class Basis:
             raise ValueError(f"a square matrix is wanted, got {tuple(matrix.shape)}")
         self.matrix = matrix.double()
         self._back = self.matrix.T.contiguous()
-        if (
-            not (
-                off := (self.matrix @ self._back - torch.eye(size).to(self.matrix)).abs().max()
-            )
-            < 1e-6
-        ):
+        off = (self.matrix @ self._back - torch.eye(size).to(self.matrix)).abs().max()
+        if not off < 1e-6:  # true for NaN too
             raise ValueError(
                 f"the rows must be orthonormal, their products are off by {off:.2g}"
             )

@@ -45,11 +45,8 @@ def environment() -> Path:
     requirements.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (
-        cache
-        / "fuzzydiff_lite"
-        / f"build-{hashlib.sha256(repr(requirements()).encode()).hexdigest()[:12]}"
-    )
+    digest = hashlib.sha256(repr(requirements()).encode()).hexdigest()
+    return cache / "fuzzydiff_lite" / f"build-{digest[:12]}"
 
 
 def ready() -> Path:
@@ -109,7 +106,6 @@ def add_command(commands) -> None:
 def launch(options: argparse.Namespace) -> None:
     """Build the collection. Raises ValueError where the script fails, which says why."""
     originals = ["--originals", options.originals] if options.originals else []
-    if subprocess.run(
-        [ready(), "-P", SCRIPT, "--out", options.out, *originals], check=False
-    ).returncode:
+    command = [ready(), "-P", SCRIPT, "--out", options.out, *originals]
+    if subprocess.run(command, check=False).returncode:
         raise ValueError("the faces were not built, see above")

@@ -76,11 +76,8 @@ def download(folder: Path) -> None:
     commit = json.loads(fetch(f"{api}/commits/{COMMIT}", "commit.json").read_bytes())
     if not commit["sha"].startswith(COMMIT):
         raise ValueError(f"asked {REPOSITORY} for commit {COMMIT}, got {commit['sha']}")
-    tree = json.loads(
-        fetch(
-            f"{api}/git/trees/{commit['commit']['tree']['sha']}?recursive=1", "tree.json"
-        ).read_bytes()
-    )
+    url = f"{api}/git/trees/{commit['commit']['tree']['sha']}?recursive=1"
+    tree = json.loads(fetch(url, "tree.json").read_bytes())
     if tree["truncated"]:
         raise ValueError(f"the list of files of {REPOSITORY} came cut short")
     hashes = {blob["path"]: blob["sha"] for blob in tree["tree"]}
@@ -218,9 +215,8 @@ def square(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def outside(centre: np.ndarray, halves: np.ndarray, width: int, height: int) -> float:
     """The share of the square that lies outside the picture, 0 to 1."""
     grid = (np.arange(FINE) + 0.5) * 2 / FINE - 1
-    x, y = (
-        centre[i] + grid[None] * halves[0, i] + grid[:, None] * halves[1, i] for i in (0, 1)
-    )
+    (across, down), right = halves, grid[None]
+    x, y = (centre[i] + right * across[i] + right.T * down[i] for i in (0, 1))
     return float(((x < 0) | (x > width) | (y < 0) | (y > height)).mean())
 
 

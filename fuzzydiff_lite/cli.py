@@ -192,9 +192,8 @@ def read_face(
     likeness = attention.likeness(given.picture, statistics).item()
     if likeness < attention.LEAST_LIKENESS and not options.anyway:
         raise ValueError(
-            f"{path} is no aligned face: its likeness is {likeness:.2f}, that of a face "
-            "at least "
-            f"{attention.LEAST_LIKENESS}; move the square, see --box, or take it --anyway"
+            f"{path} is no aligned face: its likeness is {likeness:.2f}, that of a face at "
+            f"least {attention.LEAST_LIKENESS}; move the square, see --box, or take it --anyway"
         )
     return given
 

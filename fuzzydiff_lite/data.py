@@ -69,11 +69,8 @@ def load_faces64(
             f"{folder / 'faces64.zip'} does not hold the pictures of faces64.csv: {error}"
         ) from error
     tones = torch.tensor([TONES.index(row["tone"]) for row in rows])
-    return (
-        torch.from_numpy(stack).permute(0, 3, 1, 2).contiguous(),
-        tones,
-        [row["name"] for row in rows],
-    )
+    pictures = torch.from_numpy(stack).permute(0, 3, 1, 2).contiguous()
+    return pictures, tones, [row["name"] for row in rows]
 
 
 def from_uint8(pictures: Tensor) -> Tensor:
@@ -146,9 +143,8 @@ def crop_square(
         left, top = (width - side) // 2, (height - side) // 2
         box = (left, top, left + side, top + side)
     left, top, right, bottom = box
-    if right - left != bottom - top or not (
-        0 <= left < right <= width and 0 <= top < bottom <= height
-    ):
+    inside = 0 <= left < right <= width and 0 <= top < bottom <= height
+    if right - left != bottom - top or not inside:
         raise ValueError(
             f"the box {box} is not a square inside a picture of {width}x{height} pixels"
         )

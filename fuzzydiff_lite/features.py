@@ -22,25 +22,16 @@ def hog(pictures: Tensor) -> Tensor:
     """
     from skimage.feature import hog as of_one
 
-    if (
-        pictures.ndim != 4
-        or pictures.shape[1] != 3
-        or not len(pictures)
-        or min(pictures.shape[2:]) < 16
-    ):
+    batch = pictures.ndim == 4 and pictures.shape[1] == 3 and len(pictures) > 0
+    if not batch or min(pictures.shape[2:]) < 16:
         raise ValueError(
             "wanted pictures (n, 3, H, W) of at least 16x16 pixels, got "
             f"{tuple(pictures.shape)}"
         )
-    settings = {
-        "orientations": 8,
-        "pixels_per_cell": (8, 8),
-        "cells_per_block": (2, 2),
-        "channel_axis": 0,
-    }
-    return torch.from_numpy(
-        np.stack([of_one(x, **settings) for x in pictures.float().cpu().numpy()])
-    ).float()
+    settings = {"orientations": 8, "pixels_per_cell": (8, 8), "cells_per_block": (2, 2)}
+    arrays = pictures.float().cpu().numpy()
+    rows = np.stack([of_one(x, **settings, channel_axis=0) for x in arrays])
+    return torch.from_numpy(rows).float()
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
@@ -56,13 +47,8 @@ def frechet(a: Tensor, b: Tensor) -> float:
     Eq. (frechet), book/04_network. Source: Dowson & Landau 1982; for pictures, Heusel
     et al. 2017.
     """
-    if (
-        a.ndim != 2
-        or b.ndim != 2
-        or a.shape[1] != b.shape[1]
-        or min(len(a), len(b)) < 2
-        or not a.shape[1]
-    ):
+    alike = a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1] > 0
+    if not alike or min(len(a), len(b)) < 2:
         raise ValueError(
             "wanted features (n, d) and (m, d) with n and m at least 2, "
             f"got {tuple(a.shape)} and {tuple(b.shape)}"

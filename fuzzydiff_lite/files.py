@@ -209,8 +209,7 @@ def _read_jpeg(path, box, size):
             kind = f"{image.format} file of {image.width}x{image.height} pixels"
             raise ValueError(
                 f"the task jpeg wants a whole JPEG file of {size}x{size} pixels, for "
-                "scaling and cropping move its "
-                f"blocks: {path} is a {kind}"
+                f"scaling and cropping move its blocks: {path} is a {kind}"
             )
         A = Jpeg.of(image)
         picture = to_tensor(image)

@@ -241,14 +241,11 @@ def parser(commands: dict[str, Callable[[argparse.Namespace], None]]) -> Parser:
             "--device", choices=["cpu", "cuda"], help="default: cuda where there is one"
         )
         each.add_argument("--quiet", action="store_true", help="print nothing but errors")
-        wanted = (
-            "the file to write"
-            if each is fit
-            else "the picture to write, best .png, or the folder"
-        )
-        each.add_argument(
-            "-o", "--output", type=Path, metavar="OUT", required=True, help=wanted
-        )
+        out = {"type": Path, "metavar": "OUT", "required": True}
+        out["help"] = "the picture to write, best .png, or the folder"
+        if each is fit:
+            out["help"] = "the file to write"
+        each.add_argument("-o", "--output", **out)
 
     train = command("train", "Train the prior on faces64, or go on training it.", TRAIN)
     train.add_argument(

@@ -136,10 +136,12 @@ class Painter:
         painted = clear * y + (1 - clear) * tint
         both = sheet(torch.cat([painted, self.restore(self._start)]), columns=2)
         image = both.resize((512, 256), Image.Resampling.BICUBIC)
-        alt = f"A face whose {self._spec['start']} is not trusted, covered in blue, and beside it what is restored there."
-        spec = html.escape(json.dumps(self._spec, ensure_ascii=False), quote=False).replace(
-            "'", "&#39;"
+        alt = (
+            f"A face whose {self._spec['start']} is not trusted, covered in blue, and beside it "
+            "what is restored there."
         )
+        spec = html.escape(json.dumps(self._spec, ensure_ascii=False), quote=False)
+        spec = spec.replace("'", "&#39;")
         return (
             f"<style>{style}</style><fuzzy-painter data-spec='{spec}'>"
             f"<img class='fallback' src='{data_uri('webp', webp(image, quality=90))}' "

@@ -62,11 +62,9 @@ class Prior:
         a = self.schedule.alpha_bar[t]
         if self.predicts == "x0":
             return out
-        return (
-            x0_from_eps(x, out, a)
-            if self.predicts == "eps"
-            else a.sqrt() * x - (1 - a).sqrt() * out
-        )
+        if self.predicts == "eps":
+            return x0_from_eps(x, out, a)
+        return a.sqrt() * x - (1 - a).sqrt() * out
 
     def _check(self, x, t):
         if tuple(x.shape[1:]) != self.shape:
@@ -117,15 +115,13 @@ class GaussianPrior(Prior):
         Eq. (variance-along), book/12_fuzzy.
         """
         rest = self.mean.numel() - len(self.variances)
-        return variance_along(
-            torch.cat([self.variances, torch.as_tensor(self.rest).to(self.mean).expand(rest)])
-        )
+        others = torch.as_tensor(self.rest).to(self.mean).expand(rest)
+        return variance_along(torch.cat([self.variances, others]))
 
     def _x0(self, x, t):
         gaussian = self.mean.flatten(), self.directions, self.variances, self.rest
-        return gaussian_denoiser(
-            x.flatten(1), self.schedule.alpha_bar[t].to(x), *gaussian
-        ).reshape(x.shape)
+        a = self.schedule.alpha_bar[t].to(x)
+        return gaussian_denoiser(x.flatten(1), a, *gaussian).reshape(x.shape)
 
 
 class EmpiricalPrior(Prior):

@@ -99,13 +99,11 @@ class Schedule:
         powers = {"uniform": 1, "quadratic": 2}
         if spacing not in powers:
             raise ValueError(f"spacing must be one of {', '.join(powers)}, got {spacing!r}")
-        # max(i, ...) keeps the crowded levels apart
-        levels = [
-            max(i, round(self.T * (i / steps) ** powers[spacing])) for i in range(steps, -1, -1)
-        ]
-        return (
-            levels if start is None else [start, *(level for level in levels if level < start)]
-        )
+        share = [(i, (i / steps) ** powers[spacing]) for i in range(steps, -1, -1)]
+        levels = [max(i, round(self.T * t)) for i, t in share]  # max keeps crowded levels apart
+        if start is None:
+            return levels
+        return [start, *(level for level in levels if level < start)]
 
 
 class Move(NamedTuple):

@@ -169,9 +169,8 @@ class Trainer:
         with torch.no_grad():
             steps = self.seen / self.recipe.batch
             keep = min(self.recipe.ema, (1 + steps) / (10 + steps))
-            torch._foreach_lerp_(
-                list(self.average.parameters()), list(self.net.parameters()), 1 - keep
-            )
+            weights = list(self.net.parameters())
+            torch._foreach_lerp_(list(self.average.parameters()), weights, 1 - keep)
         return loss.item()
 
     def rate(self) -> float:
@@ -209,9 +208,8 @@ class Trainer:
         colour = torch.rand(n, generator=self.random) < r.colour
         if not all(len(of) for of in self.by_tone):
             colour[:] = len(self.by_tone[0]) > 0
-        index = torch.where(
-            colour, *[of[i] if len(of) else i for of, i in zip(self.by_tone, pick)]
-        )
+        either = [of[i] if len(of) else i for of, i in zip(self.by_tone, pick)]
+        index = torch.where(colour, *either)
         top = len(self.net.alpha_bar) - 1
         low = torch.rand(n, generator=self.random) < r.low_levels
         highest = torch.where(low, 0.65 * top, float(top))

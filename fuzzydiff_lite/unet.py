@@ -53,9 +53,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, width, height, across = x.shape
-        parts = self.qkv(self.norm(x)).reshape(
-            batch, 3, self.heads, width // self.heads, height * across
-        )
+        shape = batch, 3, self.heads, width // self.heads, height * across
+        parts = self.qkv(self.norm(x)).reshape(shape)
         q, k, v = parts.transpose(-1, -2).unbind(1)
         out = F.scaled_dot_product_attention(q, k, v)
         return x + self.proj(out.transpose(-1, -2).reshape(batch, width, height, across))
@@ -125,11 +124,8 @@ class FaceNet(nn.Module):
         up = []
         for i, wide in reversed(list(enumerate(widths))):
             for _ in range(2):
-                up.append(
-                    Stage(
-                        Block(width + skips.pop(), wide, e), *([Attention(wide)] if i else [])
-                    )
-                )
+                block = Block(width + skips.pop(), wide, e)
+                up.append(Stage(block, *([Attention(wide)] if i else [])))
                 width = wide
             if i:
                 up.append(Stage(Upsample(width)))

@@ -60,11 +60,9 @@ def _enlargement(image: Image.Image, given: Tensor | Image.Image) -> int:
     """Tensors are small pictures, shown about 256 pixels high; a Pillow picture comes at the
     size it should have.
     """
-    return (
-        1
-        if isinstance(given, Image.Image)
-        else max(1, min(256 // image.height, 640 // image.width))
-    )
+    if isinstance(given, Image.Image):
+        return 1
+    return max(1, min(256 // image.height, 640 // image.width))
 
 
 def webp(image: Image.Image, **options) -> bytes:
@@ -233,9 +231,7 @@ class Explorer(ipywidgets.VBox):
     def _img(self, image, scale, values):
         alt = re.sub(r"\{(\w+)\}", lambda found: label(values[found[1]]), self._alt)
         size = f"width='{scale * image.width}' height='{scale * image.height}'"
-        look = "max-width:100%;height:auto" + (
-            ";image-rendering:pixelated" if scale > 1 else ""
-        )
+        look = "max-width:100%;height:auto" + ";image-rendering:pixelated" * (scale > 1)
         src = data_uri("webp", webp(image, lossless=True))
         return (
             f"<img class='fallback' src='{src}' alt='{html.escape(alt)}' {size} style='{look}'>"

@@ -55,10 +55,8 @@ def gradient(classifier, x, t, label):
 @pytest.mark.parametrize("t", [1, 300, 1000])
 def test_the_guided_guess_is_the_formula(classifier, label, t):
     x, scale = draw(5), 2.5
-    guided, grad = (
-        classifier_guided(TOY, classifier, label, scale),
-        gradient(classifier, x, t, label),
-    )
+    guided = classifier_guided(TOY, classifier, label, scale)
+    grad = gradient(classifier, x, t, label)
     expected = TOY.x0(x, t) + scale * (1 - A[t]) / A[t].sqrt() * grad
     torch.testing.assert_close(guided.x0(x, t), expected, atol=1e-10, rtol=1e-10)
     torch.testing.assert_close(

@@ -54,10 +54,8 @@ def test_kl_gaussian_is_the_integral(q, p):
 
 
 def test_kl_gaussian_is_zero_only_for_equals():
-    mean, variance = (
-        torch.randn(100, generator=torch.Generator().manual_seed(0)),
-        torch.linspace(0.1, 3, 100),
-    )
+    mean = torch.randn(100, generator=torch.Generator().manual_seed(0))
+    variance = torch.linspace(0.1, 3, 100)
     assert kl_gaussian(mean, variance, mean, variance).abs().max() < 1e-12
     assert (kl_gaussian(mean, variance, 0.1, 1.0) > 0).all()
 
@@ -149,10 +147,8 @@ def test_terms_average_to_the_closed_form(variance):
     levels = prior.schedule.levels(12)
     x0 = draw(prior, 20_000, Noise(5))
     rows = terms(prior, x0, levels, Noise(6), variance, clip=False, eight_bit=False)
-    exact, doubt = (
-        gaussian_bound(prior, levels, variance),
-        rows.std(1) / math.sqrt(rows.shape[1]),
-    )
+    exact = gaussian_bound(prior, levels, variance)
+    doubt = rows.std(1) / math.sqrt(rows.shape[1])
     assert rows.shape == (13, 20_000)
     assert ((rows.mean(1) - exact).abs() <= 5 * doubt + 1e-12).all()
 

@@ -44,10 +44,8 @@ def test_frechet_of_one_feature():
 
 @pytest.mark.parametrize("rows", [60, 5])  # 5 rows: a covariance of rank 4 in 8 dimensions
 def test_frechet_is_a_distance_that_rotation_leaves(rows):
-    a, b = (
-        Noise(1)((rows, 8), dtype=torch.float64),
-        2 * Noise(2)((rows, 8), dtype=torch.float64) + 1,
-    )
+    a = Noise(1)((rows, 8), dtype=torch.float64)
+    b = 2 * Noise(2)((rows, 8), dtype=torch.float64) + 1
     turn, _ = torch.linalg.qr(Noise(3)((8, 8), dtype=torch.float64))
     assert frechet(a, a) == pytest.approx(0, abs=1e-6)
     assert frechet(a, b) > 1

@@ -126,11 +126,9 @@ def test_the_adjoint(name, size):
 @every_operator
 def test_the_four_laws_of_a_pseudo_inverse(name, size):
     A, x = operator(name, size), pictures(size)
-    y, other_x, other_y = (
-        measurement(A, size),
-        pictures(size, seed=5),
-        measurement(A, size, seed=6),
-    )
+    y = measurement(A, size)
+    other_x = pictures(size, seed=5)
+    other_y = measurement(A, size, seed=6)
     close(A(A.pinv(A(x))), A(x), 1e-9)
     close(A.pinv(A(A.pinv(y))), A.pinv(y), 1e-9)
     close(inner(A(A.pinv(y)), other_y), inner(y, A(A.pinv(other_y))), 1e-9)

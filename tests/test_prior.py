@@ -15,12 +15,10 @@ def randn(*shape, seed=0):
 
 def test_gaussian_prior_from_covariance_matches_the_conditional_mean():
     root = randn(6, 6)
-    covariance, mean, x, a = (
-        root @ root.T,
-        randn(1, 2, 3, seed=1),
-        randn(5, 1, 2, 3, seed=2),
-        SCHEDULE.alpha_bar[300],
-    )
+    covariance = root @ root.T
+    mean = randn(1, 2, 3, seed=1)
+    x = randn(5, 1, 2, 3, seed=2)
+    a = SCHEDULE.alpha_bar[300]
     prior = GaussianPrior.from_covariance(mean, covariance)
     gain = (
         a.sqrt()
@@ -62,11 +60,9 @@ def test_a_network_may_predict_v_eps_or_x0(predicts):
     """The three parameterisations of one denoiser agree; channels of a learned variance are cut
     off.
     """
-    exact, x, t = (
-        GaussianPrior(torch.full((3, 2, 2), 0.3, dtype=torch.float64), rest=0.5),
-        randn(2, 3, 2, 2),
-        321,
-    )
+    exact = GaussianPrior(torch.full((3, 2, 2), 0.3, dtype=torch.float64), rest=0.5)
+    x = randn(2, 3, 2, 2)
+    t = 321
 
     def net(x, levels):
         assert levels.shape == (2,) and (levels == t).all()

@@ -610,10 +610,8 @@ def test_known_pixels_are_those_given_to_the_last_bit(name, dtype):
 
 
 def test_ilvr_lets_go_below_the_level_it_is_told():
-    pool, prior = (
-        AveragePool(4, 8),
-        GaussianPrior(torch.zeros(3, 8, 8, dtype=torch.float64), rest=0.2),
-    )
+    pool = AveragePool(4, 8)
+    prior = GaussianPrior(torch.zeros(3, 8, 8, dtype=torch.float64), rest=0.2)
     y = (0.4 * randn(2, 3, 8, 8)).clamp(-1, 1)
     off = [
         (pool(run(ilvr(prior, y, pool.project, 20, until, noise()))) - pool(y)).abs().max()

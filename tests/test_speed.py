@@ -94,11 +94,9 @@ def test_operations_are_counted_with_those_of_the_attention():
 
 
 def test_a_way_that_gives_something_else_is_not_timed():
-    way, asked, expected = (
-        network.Way(torch.bfloat16),
-        (torch.zeros(1, 3, 4, 4),),
-        torch.zeros(1, 3, 4, 4),
-    )
+    way = network.Way(torch.bfloat16)
+    asked = (torch.zeros(1, 3, 4, 4),)
+    expected = torch.zeros(1, 3, 4, 4)
     assert network.difference(way, lambda x: x + 0.01, asked, expected) == pytest.approx(0.01)
     for wrong in (0.1, float("nan")):
         with pytest.raises(RuntimeError, match="does not give"):

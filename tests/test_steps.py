@@ -105,15 +105,11 @@ def test_churn_keeps_the_marginals_and_takes_its_share(churn):
     """Whatever the churn, the mean is sqrt(a_s) x0 and the variance 1 - a_s, of which churn^2
     is fresh.
     """
-    zero, one, a = (
-        torch.zeros(1, dtype=torch.float64),
-        torch.ones(1, dtype=torch.float64),
-        ALPHA_BAR[300],
-    )
-    along_eps, along_z = (
-        churn_step(zero, one, zero, a, churn),
-        churn_step(zero, zero, one, a, churn),
-    )
+    zero = torch.zeros(1, dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
+    a = ALPHA_BAR[300]
+    along_eps = churn_step(zero, one, zero, a, churn)
+    along_z = churn_step(zero, zero, one, a, churn)
     torch.testing.assert_close(churn_step(one, zero, zero, a, churn), a.sqrt()[None])
     torch.testing.assert_close(along_eps**2 + along_z**2, (1 - a)[None])
     torch.testing.assert_close(along_z**2, churn**2 * (1 - a)[None])
@@ -199,11 +195,9 @@ def test_fuse_without_fix_loses_variance():
 def test_gaussian_denoiser_is_the_conditional_mean():
     d, k, rest, a = 6, 2, 0.1, ALPHA_BAR[400]
     directions = torch.linalg.qr(randn(d, k)).Q
-    variances, mean, x = (
-        torch.tensor([2.0, 0.7], dtype=torch.float64),
-        randn(d, seed=1),
-        randn(4, d, seed=2),
-    )
+    variances = torch.tensor([2.0, 0.7], dtype=torch.float64)
+    mean = randn(d, seed=1)
+    x = randn(4, d, seed=2)
     covariance = directions * (variances - rest) @ directions.T + rest * torch.eye(
         d, dtype=torch.float64
     )

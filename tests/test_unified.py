@@ -120,11 +120,9 @@ def test_ilvr_in_two_bases():
 
 def test_ilvr_that_lets_go():
     A = AveragePool(4, 8)
-    follow, free, last = (
-        fuzzy_rule((A.singular_values > 0).double()),
-        fuzzy_rule(0.0),
-        TOY.schedule.alpha_bar[400],
-    )
+    follow = fuzzy_rule((A.singular_values > 0).double())
+    free = fuzzy_rule(0.0)
+    last = TOY.schedule.alpha_bar[400]
     old = samplers.ilvr(TOY, X, A.project, 12, until=400, noise=Noise(0))
     same(
         old,

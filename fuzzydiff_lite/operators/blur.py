@@ -10,8 +10,7 @@ from torch import Tensor
 
 from .linear import Operator, on
 
-# what a blur damps below this share of the picture counts as lost: the rounding of a file
-# drowns it
+# a share of the picture: what a blur damps below it is drowned by the rounding of a file
 LOST = 0.01
 
 
@@ -31,10 +30,8 @@ class Blur(Operator):
                 f"{tuple(kernel.shape)}"
             )
         self.kernel = kernel.double()
-        centred = F.pad(self.kernel, (0, size - k, 0, size - k)).roll(
-            (-(k // 2), -(k // 2)), (0, 1)
-        )
-        response = torch.fft.fft2(centred)
+        padded = F.pad(self.kernel, (0, size - k, 0, size - k))
+        response = torch.fft.fft2(padded.roll((-(k // 2), -(k // 2)), (0, 1)))
         s = response.abs()
         self.singular_values = torch.where(s >= LOST, s, 0)
         self._phase = torch.where(s >= LOST, response / s, 0)
@@ -47,9 +44,8 @@ class Blur(Operator):
         if not 0 < sigma < math.inf:
             raise ValueError(f"sigma must be a number above 0 pixels, got {sigma}")
         reach = min(math.ceil(4.8 * sigma), (size - 1) // 2)
-        line = torch.exp(
-            -(torch.arange(-reach, reach + 1, dtype=torch.float64) ** 2) / (2 * sigma**2)
-        )
+        pixels = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        line = torch.exp(-(pixels**2) / (2 * sigma**2))
         return cls(torch.outer(line, line) / line.sum() ** 2, size)
 
     @classmethod

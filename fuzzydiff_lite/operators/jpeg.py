@@ -47,12 +47,8 @@ YCBCR = torch.tensor(
 RGB = torch.linalg.inv(YCBCR)
 
 # The orthonormal DCT: row k is the cosine of frequency k at the eight pixels.
-DCT = (
-    torch.cos(
-        math.pi / 8 * torch.arange(8.0, dtype=torch.float64)[:, None] * (torch.arange(8) + 0.5)
-    )
-    / 2
-)
+_k = torch.arange(8, dtype=torch.float64)
+DCT = torch.cos(math.pi / 8 * _k[:, None] * (_k + 0.5)) / 2
 DCT[0] /= math.sqrt(2)
 
 
@@ -143,13 +139,11 @@ class Jpeg(Idempotent):
             layers = ", ".join(sizes) or "no layers"
             raise ValueError(
                 "a JPEG file in YCbCr, 4:4:4 or 4:2:0, as PIL.Image.open returns it, is "
-                "wanted, "
-                f"got {type(image).__name__} of {layers}"
+                f"wanted, got {type(image).__name__} of {layers}"
             )
         codec = cls(subsampling=sampling)
-        codec.tables = torch.tensor(
-            [image.quantization[table] for *_, table in image.layer]
-        ).reshape(3, 8, 8)
+        tables = [image.quantization[table] for *_, table in image.layer]
+        codec.tables = torch.tensor(tables).reshape(3, 8, 8)
         return codec
 
     def encode(self, x: Tensor) -> Coefficients:

@@ -95,9 +95,8 @@ class Operator:
         c = self.V_adjoint(x)
         s = self.S(c)
         strength = s**2 + rho
-        return self.V(
-            torch.where(strength > 0, (s * self.U_adjoint(y) + rho * c) / strength, c)
-        )
+        fitted = (s * self.U_adjoint(y) + rho * c) / strength
+        return self.V(torch.where(strength > 0, fitted, c))
 
     def spread(self, sigma: float, like: Tensor) -> Tensor:
         """The deviation of the noise in each coefficient of A† y where y has noise of deviation
@@ -115,10 +114,8 @@ class Operator:
 
         Raises ValueError where the singular values of the composition have no closed form.
         """
-        raise ValueError(
-            f"{type(self).__name__} @ {type(inner).__name__} has no singular values in "
-            "closed form"
-        )
+        both = f"{type(self).__name__} @ {type(inner).__name__}"
+        raise ValueError(f"{both} has no singular values in closed form")
 
 
 def measure(A, x: Tensor, sigma: float = 0.0, noise: Noise | None = None) -> Tensor:
@@ -180,11 +177,8 @@ class Masked(Operator):
         self._seen = s > 0
         strength = s[self._seen]
         measured = inner.U(torch.zeros(1, *s.shape)) if s.ndim == 3 else None
-        if (
-            measured is None
-            or strength.numel() != measured.numel()
-            or strength.max() > (1 + 1e-9) * strength.min()
-        ):
+        even = strength.max() <= (1 + 1e-9) * strength.min()
+        if measured is None or strength.numel() != measured.numel() or not even:
             raise ValueError(
                 f"a mask after {type(inner).__name__} has no singular values in closed form"
             )

@@ -83,8 +83,7 @@ class ClassifierGuided(Prior):
             if logits.ndim != 2 or len(logits) != len(x) or self.target >= logits.shape[1]:
                 raise ValueError(
                     f"the classifier must give logits (B, classes) with B = {len(x)} and "
-                    f"a class {self.target}, "
-                    f"got {tuple(logits.shape)}"
+                    f"a class {self.target}, got {tuple(logits.shape)}"
                 )
             log_p = logits.log_softmax(1)[:, self.target]
             # A picture changes its own log p only: the gradient of the sum holds that of each.
