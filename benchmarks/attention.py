@@ -1,11 +1,10 @@
-"""Fit the statistics of projection attention and judge what it finds:
-`book/data/attention.json` and a picture.
+"""Fit and judge projection attention: `book/data/attention.json` and a picture.
 
-Writes `fuzzydiff_lite/assets/attention-*.safetensors` from training faces, then finds and mends
-seven kinds of damage on London test faces and Congress validation faces, and looks at what
-happens to faces that are not damaged. Needs faces64. About 80 000 network calls on single
-faces. Each part is kept in `runs/attention` when it is done, so that an interrupted run goes on
-where it stopped.
+Writes the statistics of training faces, `fuzzydiff_lite/assets/attention-*.safetensors`, then
+finds and mends seven kinds of damage on London test faces and Congress validation faces, and
+looks at what happens to faces that are not damaged. Needs faces64. About 80 000 network calls
+on single faces. Each part is kept in `runs/attention` when it is done, so that an interrupted
+run goes on where it stopped.
 """
 
 import json
@@ -42,18 +41,9 @@ PICTURES = ROOT / "book" / "images" / "correct.webp"
 OWN = {"depths": DEPTHS, "steps": 1, "draws": 4, "blur": 1.0, "shared": False}
 ONE, SHARED, CALL = OWN | {"draws": 1}, OWN | {"shared": True}, PAPER | {"steps": 1}
 BATCH, KINDS = 64, list(damage.KINDS)
-OTHERS = [
-    "coffee",
-    "chelsea",
-    "hubble_deep_field",
-    "retina",
-    "grass",
-    "brick",
-    "camera",
-    "moon",
-]
-# of an aligned picture, without most of the background
-FACE = (..., slice(16, 58), slice(14, 50))
+OTHERS = ["coffee", "chelsea", "hubble_deep_field", "retina"]
+OTHERS += ["grass", "brick", "camera", "moon"]
+FACE = (..., slice(16, 58), slice(14, 50))  # of an aligned picture, with little background
 CHEEKS = (slice(38, 43), [20, 21, 22, 23, 24, 39, 40, 41, 42, 43])
 
 # What people who look at the pictures see, by the number of the face in its part of faces64.
@@ -68,16 +58,13 @@ LONDON = {"beard or moustache": [1, 7, 12, 13, 26, 32, 37, 38]}  # test
 def faces(count: int | None = None, **wanted: str) -> Tensor:
     """`count` faces of a part of faces64, spread over it evenly; all of them unless told."""
     pictures = from_uint8(load_faces64(**wanted)[0])
-    return (
-        pictures
-        if count is None
-        else pictures[torch.linspace(0, len(pictures) - 1, count).round().long()]
-    )
+    if count is None:
+        return pictures
+    return pictures[torch.linspace(0, len(pictures) - 1, count).round().long()]
 
 
 def good(tone: str, count: int) -> Tensor:
-    """The faces that the statistics are made of: the training faces of the London set, where in
-    colour, and Congress.
+    """What the statistics are made of: training faces of Congress and, in colour, of London.
 
     The prior has seen them, but learned next to nothing by heart: `seen` in the result compares
     them with faces that it has not seen. So all validation and test faces are left to judge by.
@@ -85,9 +72,8 @@ def good(tone: str, count: int) -> Tensor:
     if tone == "mono":
         return faces(count, source="congress", split="train", tone="mono")
     london = faces(80 * count // 256, source="london", split="train")
-    return torch.cat(
-        [london, faces(count - len(london), source="congress", split="train", tone="colour")]
-    )
+    congress = faces(count - len(london), source="congress", split="train", tone="colour")
+    return torch.cat([london, congress])
 
 
 def kept(name: str, make: Callable[[], Tensor]) -> Tensor:
@@ -104,15 +90,11 @@ def kept(name: str, make: Callable[[], Tensor]) -> Tensor:
 def taken(name: str, prior: Prior, x: Tensor, settings: dict, seed: int = 0) -> Tensor:
     """The residuals of pictures, in batches that are kept one by one."""
     chosen = {key: value for key, value in settings.items() if key != "blur"}
-    parts = [
-        kept(
-            f"{name}-{i}",
-            lambda i=i: residuals(
-                prior, x[i : i + BATCH], **chosen, noise=Noise(seed, i)
-            ).half(),
-        )
-        for i in range(0, len(x), BATCH)
-    ]
+
+    def part(i: int) -> Tensor:
+        return residuals(prior, x[i : i + BATCH], **chosen, noise=Noise(seed, i)).half()
+
+    parts = [kept(f"{name}-{i}", lambda i=i: part(i)) for i in range(0, len(x), BATCH)]
     return torch.cat(parts).float()
 
 
@@ -120,22 +102,14 @@ def summary(r: Tensor, x: Tensor, prior: Prior, settings: dict) -> Statistics:
     """What `fit` makes of faces x with the residuals r."""
     e = squared(r, settings["blur"]).double()
     mean, deviation = e.mean(0).float(), e.std(0, correction=0).float()
-    return Statistics(
-        mean,
-        deviation,
-        x.mean(0),
-        **settings,
-        tone=tone_of(prior),
-        weights=prior.weights,
-        pictures=len(r),
-    )
+    facts = {"tone": tone_of(prior), "weights": prior.weights, "pictures": len(r)}
+    return Statistics(mean, deviation, x.mean(0), **settings, **facts)
 
 
 def pooled(r: Tensor, s: Statistics) -> Tensor:
-    """One attention a pixel, from residuals: the highest, or of the paper's three colours the
-    mean, which does better.
-    """
+    """One attention a pixel, of residuals: the highest, or of the paper's colours the mean."""
     A = attention(s.scores(squared(r, s.blur)))
+    # Of the paper's three colours the mean does better.
     return A.mean(1, keepdim=True) if s.blur is None else A.amax(1, keepdim=True)
 
 
@@ -153,9 +127,7 @@ def judged(A: Tensor, truth: Tensor) -> dict[str, dict[str, float]]:
 
 
 def damaged(x: Tensor) -> tuple[Tensor, Tensor]:
-    """All kinds of damage to faces (n, 3, H, W): pictures (7, n, 3, H, W) and truth
-    (7, n, 1, H, W).
-    """
+    """All damage to faces (n, 3, H, W): pictures (7, n, 3, H, W) and truth (7, n, 1, H, W)."""
     y, truth = zip(*(damage.named(kind, x, Noise(2)) for kind in KINDS))
     return torch.stack(y), torch.stack(truth)
 
@@ -163,9 +135,7 @@ def damaged(x: Tensor) -> tuple[Tensor, Tensor]:
 def clean_rows(
     A: Tensor, change: Tensor, groups: dict[str, list[int]]
 ) -> dict[str, dict[str, float]]:
-    """What happens to groups of faces that are not damaged: attention and false alarms, in the
-    face, and the change.
-    """
+    """Attention, false alarms and change, in the face, for groups of faces without damage."""
     return {
         name: {
             "faces": len(rows),
@@ -181,8 +151,7 @@ def main() -> None:
     prior = load_prior(dtype=torch.bfloat16)
     mono = load_prior(tone="mono", dtype=torch.bfloat16)
 
-    # The statistics, from training faces. Seed 1: no face is judged with noise that a good one
-    # had.
+    # The statistics, from training faces. Seed 1: no face is judged with a good one's noise.
     statistics, usual = {}, {}
     for name, count, settings in [
         ("colour", 256, OWN),
@@ -199,44 +168,32 @@ def main() -> None:
         if name in ("colour", "mono", "paper"):
             statistics[name].save(FOLDER / f"attention-{name}.safetensors")
 
-    # Faces that the prior has not seen, and how much more they are changed than those that it
-    # has.
+    # Faces that the prior has not seen, and how much more they are changed than those it has.
     sets = {
         "london": faces(source="london", split="test"),
         "congress": faces(source="congress", split="val", tone="colour"),
         "mono": faces(24, source="congress", split="val", tone="mono"),
     }
-    clean = {
-        name: taken(f"clean-{name}", mono if name == "mono" else prior, x, OWN)
-        for name, x in sets.items()
-    }
-    parts = {
-        "london": usual["colour"][:80],
-        "congress": usual["colour"][80:],
-        "mono": usual["mono"],
-    }
-    seen = {
-        name: (clean[name].square().mean() / parts[name].square().mean()).item()
-        for name in sets
-    }
+    priors = {"london": prior, "congress": prior, "mono": mono}
+    clean = {name: taken(f"clean-{name}", priors[name], x, OWN) for name, x in sets.items()}
+    colour = usual["colour"]
+    parts = {"london": colour[:80], "congress": colour[80:], "mono": usual["mono"]}
+    seen = {k: (clean[k].square().mean() / parts[k].square().mean()).item() for k in sets}
 
     # Damage and where it is found.
-    some = {
-        name: x[torch.linspace(0, len(x) - 1, 24).round().long()] for name, x in sets.items()
-    }
+    some = {k: x[torch.linspace(0, len(x) - 1, 24).round().long()] for k, x in sets.items()}
     found, share, hurt = {}, {}, {}
     for name, x in some.items():
         y, truth = damaged(x)
         s = statistics["mono" if name == "mono" else "colour"]
-        r = taken(f"damaged-{name}", mono if name == "mono" else prior, y.flatten(0, 1), OWN)
+        r = taken(f"damaged-{name}", priors[name], y.flatten(0, 1), OWN)
         hurt[name] = y, truth, r.unflatten(0, (len(KINDS), 24))
         found[name] = judged(pooled(r, s).unflatten(0, (len(KINDS), 24)), truth)
         share[name] = {kind: t.mean().item() for kind, t in zip(KINDS, truth)}
 
     # From the paper's way to ours, and depth by depth, on a third of the faces in colour.
-    y, truth, own = (
-        torch.cat([a[:, ::3], b[:, ::3]], 1) for a, b in zip(hurt["london"], hurt["congress"])
-    )
+    in_colour = hurt["london"], hurt["congress"]
+    y, truth, own = (torch.cat([a[:, ::3], b[:, ::3]], 1) for a, b in zip(*in_colour))
     made = {
         "paper": taken("both-paper", prior, y.flatten(0, 1), PAPER),
         "call": taken("both-call", prior, y.flatten(0, 1), CALL),
@@ -257,30 +214,21 @@ def main() -> None:
         *((f"paper, depth {depth}", "paper", (depth,), None) for depth in PAPER["depths"]),
         *((f"guess, depth {depth}", "own", (depth,), 1.0) for depth in DEPTHS),
     ]
+    by_source = {"paper": PAPER, "call": CALL, "one": ONE, "shared": SHARED, "own": OWN}
     methods = []
     for name, source, depths, blur in rows:
-        settings = {"paper": PAPER, "call": CALL, "one": ONE, "shared": SHARED, "own": OWN}[
-            source
-        ]
+        settings = by_source[source]
         chosen = [settings["depths"].index(depth) for depth in depths]
         r = usual["colour" if source == "own" else source][:, chosen]
         s = summary(r, r, prior, settings | {"depths": depths, "blur": blur})
         A = pooled(made[source][:, chosen], s).unflatten(0, truth.shape[:2])
-        calls = sum(
-            level < depth
-            for depth in depths
-            for level in prior.schedule.levels(settings["steps"])
-        )
-        methods.append(
-            {"name": name, "calls": calls * settings["draws"], "kinds": judged(A, truth)}
-        )
+        levels = prior.schedule.levels(settings["steps"])
+        calls = settings["draws"] * sum(level < depth for depth in depths for level in levels)
+        methods.append({"name": name, "calls": calls, "kinds": judged(A, truth)})
 
-    # What is made of it, on a quarter of all: with the map that is found, with the true one,
-    # and with none.
+    # What is made of it, on a quarter of all: with the map found, with the true one, with none.
     x = torch.cat([some[name][::4] for name in ("london", "congress")])
-    y, truth = (
-        torch.cat([hurt[name][k][:, ::4] for name in ("london", "congress")], 1) for k in (0, 1)
-    )
+    y, truth = (torch.cat([of[k][:, ::4] for of in in_colour], 1) for k in (0, 1))
     given, m = y.flatten(0, 1), 1 - truth.flatten(0, 1)
     s, n = statistics["colour"], len(given)
 
@@ -288,54 +236,44 @@ def main() -> None:
         name: str, mend: Callable[[Tensor, Tensor, Noise], Tensor], m: Tensor = m
     ) -> Tensor:
         """All pictures mended in one way with the maps m, kept batch by batch."""
-        return torch.cat(
-            [
-                kept(
-                    f"{name}-{i}",
-                    lambda i=i: mend(given[i : i + 28], m[i : i + 28], Noise(0, i)).half(),
-                )
-                for i in range(0, n, 28)
-            ]
-        ).float()
+
+        def part(i: int) -> Tensor:
+            return mend(given[i : i + 28], m[i : i + 28], Noise(0, i)).half()
+
+        parts = [kept(f"{name}-{i}", lambda i=i: part(i)) for i in range(0, n, 28)]
+        return torch.cat(parts).float()
+
+    def fused(y: Tensor, m: Tensor, noise: Noise) -> Tensor:
+        return run(fuzzy(prior, y, m, 25, 3, noise))
+
+    def renewed(y: Tensor, m: Tensor, noise: Noise) -> Tensor:
+        return run(sdedit(prior, y, steps=50, noise=noise))
 
     both = way("found", lambda y, m, noise: torch.cat(correct(prior, y, s, noise=noise), 1))
     ways = {
         "given": given,
         "found": both[:, :3],
-        "found, per fusion": way(
-            "fusion", lambda y, m, noise: run(fuzzy(prior, y, m, 25, 3, noise)), both[:, 3:4]
-        ),
-        "true": way("true", lambda y, m, noise: run(fuzzy(prior, y, m, 25, 3, noise))),
-        "sdedit": way(
-            "sdedit", lambda y, m, noise: run(sdedit(prior, y, steps=50, noise=noise))
-        ),
+        "found, per fusion": way("fusion", fused, both[:, 3:4]),
+        "true": way("true", fused),
+        "sdedit": way("sdedit", renewed),
     }
     true = x.repeat(len(KINDS), 1, 1, 1)
-    restored = {
-        name: {
-            kind: {
-                # in dB, where the damage was
-                "damaged": psnr(z[rows], true[rows], 1 - m[rows]).mean().item(),
-                # elsewhere
-                "changed": (m * (z - true))[rows]
-                .square()
-                .sum()
-                .div(3 * m[rows].sum())
-                .sqrt()
-                .item(),
-                "psnr": psnr(z[rows], true[rows]).mean().item(),
-                "ssim": ssim(z[rows], true[rows]).mean().item(),
+    restored = {name: {} for name in ways}
+    for name, z in ways.items():
+        for kind, rows in zip(KINDS, torch.arange(n).chunk(len(KINDS))):
+            a, b, trust = z[rows], true[rows], m[rows]
+            changed = (trust * (a - b)).square().sum().div(3 * trust.sum()).sqrt()
+            restored[name][kind] = {
+                "damaged": psnr(a, b, 1 - trust).mean().item(),  # in dB, where the damage was
+                "changed": changed.item(),  # elsewhere
+                "psnr": psnr(a, b).mean().item(),
+                "ssim": ssim(a, b).mean().item(),
             }
-            for kind, rows in zip(KINDS, torch.arange(n).chunk(len(KINDS)))
-        }
-        for name, z in ways.items()
-    }
-    # every face once, the kinds by turns
+    # Every face once, the kinds by turns.
     twelve = [(i % len(KINDS)) * len(x) + i for i in range(len(x))]
     tiles = [given, both[:, 3:4].expand(-1, 3, -1, -1) * 2 - 1, ways["found"], true]
-    sheet(torch.cat([z[twelve] for z in tiles]), columns=len(x)).save(
-        PICTURES, quality=95, method=6, xmp=SHA256["faces64"].encode()
-    )
+    picture = sheet(torch.cat([z[twelve] for z in tiles]), columns=len(x))
+    picture.save(PICTURES, quality=95, method=6, xmp=SHA256["faces64"].encode())
 
     # What happens to faces that are not damaged.
     skin = sets["london"][:, :, CHEEKS[0]][..., CHEEKS[1]].mean((1, 2, 3))
@@ -352,20 +290,18 @@ def main() -> None:
         "congress": {"all": list(range(72))} | CONGRESS,
     }
     groups["congress"]["none of these"] = sorted(set(range(72)).difference(*CONGRESS.values()))
+
+    def corrected(x: Tensor, i: int) -> Tensor:
+        return correct(prior, x[i : i + 25], s, noise=Noise(0, i))[0].half()
+
     undamaged, people = {}, {}
     for name, rows in groups.items():
         x, A = sets[name], pooled(clean[name], s)
-        mended = torch.cat(
-            [
-                kept(
-                    f"kept-{name}-{i}",
-                    lambda i=i, x=x: correct(prior, x[i : i + 25], s, noise=Noise(0, i))[
-                        0
-                    ].half(),
-                )
-                for i in range(0, len(x), 25)
-            ]
-        ).float()
+        mended = [
+            kept(f"kept-{name}-{i}", lambda i=i, x=x: corrected(x, i))
+            for i in range(0, len(x), 25)
+        ]
+        mended = torch.cat(mended).float()
         undamaged[name] = clean_rows(A, mended - x, rows)
         people[name] = {
             "skin": x[:, :, CHEEKS[0]][..., CHEEKS[1]].mean((1, 2, 3)).tolist(),
@@ -409,24 +345,14 @@ def main() -> None:
         for name, z in strange.items()
     }
     face = [name in ("faces", "damaged") for name in strange]
-    labels = torch.cat(
-        [torch.full((len(z),), float(not f)) for f, z in zip(face, strange.values())]
-    )
+    pairs = zip(face, strange.values())
+    labels = torch.cat([torch.full((len(z),), float(not f)) for f, z in pairs])
+    likenesses = [(f, v) for n, f in zip(strange, face) for v in others[n]["likeness"]]
     told = {
         "likeness": auroc(-torch.cat([likeness(z, s) for z in strange.values()]), labels),
         "attention": auroc(torch.cat([means[name] for name in strange]), labels),
-        "faces_refused": sum(
-            v < LEAST_LIKENESS
-            for n, f in zip(strange, face)
-            if f
-            for v in others[n]["likeness"]
-        ),
-        "others_passed": sum(
-            v >= LEAST_LIKENESS
-            for n, f in zip(strange, face)
-            if not f
-            for v in others[n]["likeness"]
-        ),
+        "faces_refused": sum(v < LEAST_LIKENESS for f, v in likenesses if f),
+        "others_passed": sum(v >= LEAST_LIKENESS for f, v in likenesses if not f),
     }
 
     result = {

@@ -1,8 +1,7 @@
-"""The tables of the model card, `fuzzydiff_lite/assets/README.md`, from what the other
-benchmarks measured.
+"""The tables of the model card, from what the other benchmarks measured.
 
-`python -m benchmarks.card` writes them anew, each between a line `<!-- NAME -->` and the next
-`<!-- end -->`.
+`python -m benchmarks.card` writes them anew into the card, `fuzzydiff_lite/assets/README.md`,
+each between a line `<!-- NAME -->` and the next `<!-- end -->`.
 """
 
 import json
@@ -29,24 +28,18 @@ def table(*lines: list[str]) -> str:
 
 
 def priors() -> dict[str, dict]:
-    """Rows of elbo.json by the names of the card: the Gaussian, then the weights from old to
-    new.
-    """
+    """Rows of elbo.json by their names in the card: the Gaussian, then weights, old to new."""
     found = load("elbo")["validation"]
-    return {"Gaussian alone": found["gaussian"]} | dict(
-        zip(WEIGHTS, found["weights"], strict=True)
-    )
+    weights = zip(WEIGHTS, found["weights"], strict=True)
+    return {"Gaussian alone": found["gaussian"]} | dict(weights)
 
 
 def errors() -> str:
     """Mean squared error of the predicted noise, level by level."""
     measured = load("elbo")["validation"]["levels"]
+    at = [measured.index(level) for level in LEVELS]
     rows = [
-        [
-            group,
-            name,
-            *(f"{row['eps_mse'][group][measured.index(level)]:#.3g}" for level in LEVELS),
-        ]
+        [group, name, *(f"{row['eps_mse'][group][i]:#.3g}" for i in at)]
         for group in GROUPS
         for name, row in priors().items()
     ]
@@ -54,26 +47,19 @@ def errors() -> str:
 
 
 def bound() -> str:
-    """Bits per dimension with the smaller and the larger variance, and their standard errors
-    over the faces.
-    """
+    """Bits per dimension with smaller and larger variance, and standard errors over faces."""
     columns = [(group, variance) for group in GROUPS for variance in ("beta-tilde", "beta")]
     rows = []
     for name, row in priors().items():
         cells = [row[variance][group] for group, variance in columns]
-        rows.append(
-            [name, *(f"{cell['bound']:.2f} ± {cell['standard_error']:.2f}" for cell in cells)]
-        )
-    return table(
-        ["weights", *(f"{group}, {'β̃' if 'tilde' in v else 'β'}" for group, v in columns)],
-        *rows,
-    )
+        bits = (f"{cell['bound']:.2f} ± {cell['standard_error']:.2f}" for cell in cells)
+        rows.append([name, *bits])
+    head = [f"{group}, {'β̃' if 'tilde' in v else 'β'}" for group, v in columns]
+    return table(["weights", *head], *rows)
 
 
 def frechet() -> str:
-    """Squared Fréchet distances to the training faces: of all pictures of a row, and of as few
-    as validate.
-    """
+    """Squared Fréchet distances to training faces, of all of a row and as few as validate."""
     found = load("samples")
     names = {row.get("weights_sha256"): name for name, row in priors().items()}
     sets = {"validation faces": found["rows"]["val"], "training faces": found["rows"]["train"]}
@@ -87,41 +73,32 @@ def frechet() -> str:
         [name, str(row["hog"]["count"]), *far(row["hog"]), *far(row["pixels"])]
         for name, row in sets.items()
     ]
-    return table(
-        ["pictures", "number", "HOG: all", "HOG: few", "pixels: all", "pixels: few"], *rows
-    )
+    head = ["pictures", "number", "HOG: all", "HOG: few", "pixels: all", "pixels: few"]
+    return table(head, *rows)
 
 
 def far(row: dict) -> list[str]:
     """The distance of all pictures, and that of few with its deviation over the subsets."""
-    few = f"{row['few']:#.3g}" + (
-        f" ± {row['few_deviation']:.2g}" if row["subsets"] > 1 else ""
-    )
+    few = f"{row['few']:#.3g}"
+    if row["subsets"] > 1:
+        few += f" ± {row['few_deviation']:.2g}"
     return [f"{row['train']:#.3g}", few]
 
 
 def copies() -> str:
-    """How near the nearest training face is, and the shares of pictures nearer than 5 % of the
-    validation faces are.
-    """
+    """How near training faces are, and the shares nearer than 5 % of validation faces are."""
     found, rows = load("samples")["copies"], []
     for tone in ("colour", "mono"):
         for name, row in found["pixels"][tone].items():
-            rows.append(
-                [tone, name, str(row["count"]), *close(row), *close(found["hog"][tone][name])]
-            )
-    head = [
-        f"{space}: {what}"
-        for space in ("pixels", "HOG")
-        for what in ("nearest", "median", "nearer than 5 %")
-    ]
+            near = close(row) + close(found["hog"][tone][name])
+            rows.append([tone, name, str(row["count"]), *near])
+    columns = ("nearest", "median", "nearer than 5 %")
+    head = [f"{space}: {column}" for space in ("pixels", "HOG") for column in columns]
     return table(["faces", "pictures", "number", *head], *rows)
 
 
 def close(row: dict) -> list[str]:
-    """The least and the median distance, and the share of pictures that are nearer than 5 % of
-    the validation faces.
-    """
+    """The least and median distance, and the share nearer than 5 % of the validation faces."""
     least, median = (f"{row['quantiles'][q]:.3f}" for q in ("0", "0.5"))
     return [least, median, f"{row['nearer_than_0.05']:.1%}"]
 
@@ -131,21 +108,10 @@ def restoration() -> str:
     found, rows = load("restoration")["scores"], []
     for title in next(iter(found.values())):
         for method in found["London"][title]:
-            rows.append(
-                [
-                    title,
-                    method,
-                    *(cell for group in found.values() for cell in won(group[title][method])),
-                ]
-            )
-    return table(
-        [
-            "damage",
-            "method",
-            *(f"{group}: {what}" for group in found for what in ("PSNR, dB", "SSIM")),
-        ],
-        *rows,
-    )
+            cells = (cell for group in found.values() for cell in won(group[title][method]))
+            rows.append([title, method, *cells])
+    head = [f"{group}: {what}" for group in found for what in ("PSNR, dB", "SSIM")]
+    return table(["damage", "method", *head], *rows)
 
 
 def won(row: dict) -> list[str]:

@@ -1,5 +1,4 @@
-"""Every method on every kind of damage: `book/data/compare.json` and
-`book/images/compare.webp`.
+"""Every method on every damage: `data/compare.json` and `images/compare.webp` in `book`.
 
 The 20 London test faces that ship with the package, 50 steps, all other settings those of
 `restore.py`, seed 0. `python -m benchmarks.compare [TASK ...]` measures anew what was measured
@@ -28,25 +27,12 @@ FILE, PICTURE = BOOK / "data" / "compare.json", BOOK / "images" / "compare.webp"
 CACHE = Path(__file__).parents[1] / "runs" / "compare"
 STEPS, SHOWN = 50, [0, 5, 10, 15]  # the faces of the picture rows
 # Without fuzzy: with a mask of zeros and ones it is repaint, bit by bit.
-METHODS = [
-    "sdedit",
-    "replacement",
-    "repaint",
-    "ilvr",
-    "ddrm",
-    "ddrm_jpeg",
-    "ddnm",
-    "diffpir",
-    "mcg",
-    "dps",
-    "pigdm",
-]
+METHODS = ["sdedit", "replacement", "repaint", "ilvr", "ddrm", "ddrm_jpeg", "ddnm"]
+METHODS += ["diffpir", "mcg", "dps", "pigdm"]
 
 
 def scores(x: Tensor, truth: Tensor, given: restore.Given) -> dict:
-    """PSNR (mean, and of each face) and SSIM over all pixels, PSNR over the missing ones, and
-    the misfit |A x - y| (rms).
-    """
+    """PSNR (mean, each) and SSIM of all pixels, PSNR of missing ones, rms misfit |A x - y|."""
     each = metrics.psnr(x, truth)
     row = {"psnr": each.mean().item(), "ssim": metrics.ssim(x, truth).mean().item()}
     if given.m is not None:
@@ -60,10 +46,8 @@ def restored(prior: Prior, title: str, method: str, faces: Tensor) -> tuple[Tens
     given, values = damage(title, faces), restore.settings(TASKS[title], method, steps=STEPS)
     began = time.perf_counter()
     x = run(restore.restorer(prior, given, method, Noise(0), **values)).cpu()
-    row = {
-        "calls": restore.calls(prior.schedule, **values),
-        "seconds": (time.perf_counter() - began) / len(faces),
-    }
+    calls = restore.calls(prior.schedule, **values)
+    row = {"calls": calls, "seconds": (time.perf_counter() - began) / len(faces)}
     return x, scores(x, faces, given) | row | {"settings": values}
 
 
@@ -75,18 +59,13 @@ def compare(prior: Prior, title: str, faces: Tensor) -> dict:
     pictures = {"truth": faces, "damaged": given.picture, name: x}
     for method in filter(restore.TASKS[TASKS[title]].__contains__, METHODS):
         pictures[method], rows[method] = restored(prior, title, method, faces)
-        print(
-            f"{title}, {method}: {rows[method]['psnr']:.2f} dB, "
-            f"{rows[method]['seconds']:.2f} s a face",
-            flush=True,
-        )
+        psnr, seconds = rows[method]["psnr"], rows[method]["seconds"]
+        print(f"{title}, {method}: {psnr:.2f} dB, {seconds:.2f} s a face", flush=True)
     return {"rows": rows, "pictures": {name: x[SHOWN] for name, x in pictures.items()}}
 
 
 def write(done: dict[str, dict], stamp: str) -> None:
-    """The table as JSON, and one sheet with a row of pictures for each task and method, in the
-    order of the table.
-    """
+    """The table as JSON; a sheet with a row of pictures for each task and method, in order."""
     shown = torch.cat([x for task in done.values() for x in task["pictures"].values()])
     sheet(shown, columns=len(SHOWN)).save(PICTURE, quality=90, method=6, xmp=stamp.encode())
     rounded = {
@@ -94,21 +73,13 @@ def write(done: dict[str, dict], stamp: str) -> None:
         for title, task in done.items()
     }
     order = {title: list(task["pictures"]) for title, task in done.items()}
-    facts = {
-        "weights_sha256": stamp,
-        "command": "python -m benchmarks.compare",
-        "faces": 20,
-        "shown": SHOWN,
-    }
-    facts |= {"rows": rounded, "pictures": order}
+    facts = {"weights_sha256": stamp, "command": "python -m benchmarks.compare"}
+    facts |= {"faces": 20, "shown": SHOWN, "rows": rounded, "pictures": order}
     FILE.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _rounded(row: dict) -> dict:
-    return {
-        key: float(f"{value:.4g}") if isinstance(value, float) else value
-        for key, value in row.items()
-    }
+    return {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
 
 
 def main(titles: list[str]) -> None:
@@ -119,13 +90,9 @@ def main(titles: list[str]) -> None:
     for number, title in enumerate(TASKS):
         part = CACHE / f"{number}.pt"
         kept = torch.load(part) if part.is_file() else {}
-        state = [
-            stamp,
-            {
-                method: restore.settings(TASKS[title], method, steps=STEPS)
-                for method in restore.TASKS[TASKS[title]]
-            },
-        ]
+        task = TASKS[title]
+        settings = {m: restore.settings(task, m, steps=STEPS) for m in restore.TASKS[task]}
+        state = [stamp, settings]
         if kept.get("state") != state or title in titles:
             kept = compare(prior, title, faces) | {"state": state}
             torch.save(kept, part)

@@ -1,6 +1,4 @@
-"""Draw the first picture of the book: damaged faces and four guesses at each,
-`book/images/cover.webp`.
-"""
+"""Draw `book/images/cover.webp`, the first picture: damaged faces and four guesses at each."""
 
 from pathlib import Path
 
@@ -18,15 +16,10 @@ MAN, WOMAN = 36, 58  # their numbers among `people()`, chosen for their clear fa
 
 
 def main() -> None:
-    """One row a face: what is given, then guesses that differ by their noise alone, the first
-    ones of seed 0.
-    """
+    """A row a face: given, then guesses that differ by noise alone, the first of seed 0."""
     prior, rows = load_prior(), []
-    for true, mask in [
-        (people()[MAN, None], "half"),
-        (people()[WOMAN, None], "stripes"),
-        (astronaut(), "box"),
-    ]:
+    man, woman = people()[MAN, None], people()[WOMAN, None]
+    for true, mask in [(man, "half"), (woman, "stripes"), (astronaut(), "box")]:
         keep = masks.named(mask)
         given = masks.apply(true, keep)
         batch = given.expand(GUESSES, -1, -1, -1).to(prior.device)

@@ -40,7 +40,7 @@ LEVELS = sorted({round(10 ** (3 * i / 33)) for i in range(34)} | {2, 3} | set(TA
 AGAINST_START = [150, 300, 500]
 VARIANCES = ("beta-tilde", "beta")
 
-# noise error and terms in bits per dimension by name, each (levels, B); L_T as "top", (B,)
+# Noise error and terms in bits per dimension by name, each (levels, B); L_T as "top", (B,).
 Rows = dict[str, Tensor]
 
 
@@ -56,28 +56,25 @@ class Faces(NamedTuple):
 
 
 def measure(prior: Prior, faces: Tensor, levels: list[int], first: int = 0) -> Rows:
-    """Everything about the faces at each level. The noise is that of the level and of the face,
-    the first of which has the stream `first`.
+    """Everything about the faces at each level.
+
+    The noise is that of the level and of the face, the first of which has the stream `first`.
     """
     rows, alpha_bar = {"eps_mse": [], "beta-tilde": [], "beta": []}, prior.schedule.alpha_bar
     for t in levels:
         x = noise_to(faces, Noise(t, first).like(faces), alpha_bar[t])
         guess = torch.cat([prior.x0(part.to(prior.device), t).cpu() for part in x.split(32)])
         rows["eps_mse"].append((guess - faces).square().mean((1, 2, 3)) * prior.schedule.snr[t])
+        guess = guess.clamp(-1, 1)
         for variance in VARIANCES:
-            term = step_term(
-                faces, x, guess.clamp(-1, 1), alpha_bar[t], alpha_bar[t - 1], variance
-            )
+            term = step_term(faces, x, guess, alpha_bar[t], alpha_bar[t - 1], variance)
             rows[variance].append(term)
-    return {name: torch.stack(values) for name, values in rows.items()} | {
-        "top": top_term(faces, alpha_bar[-1])
-    }
+    stacked = {name: torch.stack(values) for name, values in rows.items()}
+    return stacked | {"top": top_term(faces, alpha_bar[-1])}
 
 
 def chain(levels: list[int], rows: Tensor) -> Tensor:
-    """The sum of L_{t-1} over all t = 2..T from rows (len(levels), B) that begin at level 1,
-    for each face, (B,).
-    """
+    """The sum of L_{t-1} over t = 2..T, (B,), from rows (len(levels), B) from level 1 on."""
     logs, every = np.log(levels[1:]), np.log(np.arange(2, levels[-1] + 1))
     sums = [np.exp(np.interp(every, logs, np.log(face))).sum() for face in rows[1:].T.numpy()]
     return torch.tensor(sums)
@@ -89,9 +86,7 @@ def bound(rows: Rows, variance: str) -> Tensor:
 
 
 def summary(rows: Rows) -> dict:
-    """Means over the faces, level by level and added up, and the standard error of the whole
-    bound.
-    """
+    """Means over the faces, by level and added up, and the whole bound's standard error."""
     result = {"eps_mse": rows["eps_mse"].mean(1).tolist(), "top": rows["top"].mean().item()}
     for variance in VARIANCES:
         whole = bound(rows, variance)
@@ -121,36 +116,22 @@ def parts(colour: Prior, mono: Prior, faces: Faces) -> dict[str, Callable[[], Ro
 
 
 def by_group(rows: dict[str, Rows], london: int) -> dict:
-    """The table's entry for what was measured: error at the levels of TABLE and bound of each
-    group of faces.
-    """
+    """The table's entry: error at the levels of TABLE and bound of each group of faces."""
     at = [LEVELS.index(t) for t in TABLE]
     some = rows["colour"], rows["mono"]
     errors = torch.cat([*(part["eps_mse"][at] for part in some), rows["rest"]["eps_mse"]], 1)
     n = len(rows["colour"]["top"])
-    groups = {
-        "colour": slice(n),
-        "mono": slice(n, None),
-        "london": slice(n - london, n),
-        "all": slice(None),
-    }
-    result = {
-        "eps_mse": {
-            name: rounded(errors[:, group].mean(1).tolist()) for name, group in groups.items()
-        }
-    }
+    groups = {"colour": slice(n), "mono": slice(n, None), "london": slice(n - london, n)}
+    means = {name: errors[:, group].mean(1) for name, group in groups.items()}
+    means["all"] = errors.mean(1)
+    result = {"eps_mse": {name: rounded(mean.tolist()) for name, mean in means.items()}}
     for variance in VARIANCES:
         whole = torch.cat([bound(part, variance) for part in some])
-        result[variance] = {
-            name: dict(
-                zip(
-                    ("bound", "standard_error"),
-                    rounded([whole[g].mean().item(), standard_error(whole[g])]),
-                )
-            )
-            for name, g in groups.items()
-            if name != "all"  # a third of the monochrome faces would weigh too little in it
-        }
+        result[variance] = {}
+        # Not of all: a third of the monochrome faces would weigh too little in it.
+        for name, group in groups.items():
+            values = rounded([whole[group].mean().item(), standard_error(whole[group])])
+            result[variance][name] = dict(zip(("bound", "standard_error"), values))
     return result
 
 
@@ -160,39 +141,27 @@ def rounded(values: list[float]) -> list[float]:
 
 
 def merged(before: list[dict], given: list[dict], shipped: dict) -> list[dict]:
-    """The rows of the table from old to new: those given now, those of the table before, the
-    shipped weights.
-    """
+    """The table's rows, old to new: those given now, those of before, the shipped weights."""
     rows = {row["weights_sha256"]: row for row in given}
-    rows = rows | {
-        row["weights_sha256"]: row for row in before if row["weights_sha256"] not in rows
-    }
+    rows |= {row["weights_sha256"]: row for row in before if row["weights_sha256"] not in rows}
     rows.pop(shipped["weights_sha256"], None)
     return [*rows.values(), shipped]
 
 
 def against_start(rows: list[dict]) -> dict:
-    """Errors of the last row as shares of those of the row called "start", group by group;
-    empty without such a row.
-    """
+    """The last row's errors as shares of the row "start"'s, by group; empty without one."""
     for row in rows:
         if row["name"] == "start":
             old, new = row["eps_mse"], rows[-1]["eps_mse"]
-            at = {level: TABLE.index(level) for level in AGAINST_START}
-            return {
-                group: {
-                    str(level): rounded([new[group][i] / old[group][i]])[0]
-                    for level, i in at.items()
-                }
-                for group in new
-            }
+            levels = [str(level) for level in AGAINST_START]
+            at = [TABLE.index(level) for level in AGAINST_START]
+            shares = {g: rounded([new[g][i] / old[g][i] for i in at]) for g in new}
+            return {group: dict(zip(levels, values)) for group, values in shares.items()}
     return {}
 
 
 def open_net(path: Path) -> tuple[FaceNet, int | None]:
-    """The network in a file of weights, and how many pictures it had seen where the file says
-    so.
-    """
+    """The network in a file of weights, and how many pictures it had seen if it says so."""
     net = load_net(path)
     with safe_open(path, "pt") as file:
         seen = file.metadata().get("images_seen")
@@ -210,9 +179,7 @@ def by_tone(net: FaceNet) -> list[Prior]:
 
 
 def kept(stamp: str, name: str, work: Callable[[], Rows]) -> Rows:
-    """What `work` returns, and its "seconds", from `runs/elbo` where an earlier run with these
-    weights has left it.
-    """
+    """What `work` returns, and "seconds", from `runs/elbo` where these weights have left it."""
     file = PARTS / f"{stamp[:16]}-{name}.pt"
     saved = torch.load(file) if file.is_file() else {}
     if saved.get("levels") != [LEVELS, TABLE]:
@@ -255,9 +222,7 @@ def validation_faces() -> Faces:
 
 
 def training_faces() -> Tensor:
-    """As many colour faces from each source as the validation set has, spread over the training
-    set.
-    """
+    """Colour faces spread over the training set, as many of each source as for validation."""
     picked = []
     for source in ("congress", "london"):
         count = len(select("val", "colour", source=source))
@@ -267,31 +232,26 @@ def training_faces() -> Tensor:
 
 
 def main(files: list[Path]) -> None:
-    """The table of all weights, and in detail what the shipped ones pay for colour faces, new
-    ones and known ones.
-    """
+    """All weights' table; in detail what the shipped pay for colour faces, new and known."""
     torch.backends.cudnn.allow_tf32 = False  # float32 means it
     stamp = SHA256["faces64"]
-    # bad files are refused before any work
+    # Bad files are refused before any work.
     nets = [(path.stem, *open_net(path), sha256(path)) for path in files]
     nets.append(("faces64", load_net(), open_net(FOLDER / "faces64.safetensors")[1], stamp))
     faces, train = validation_faces(), training_faces()
     rows = []
     for name, net, seen, sha in nets:
-        done = {
-            part: kept(sha, part, work) for part, work in parts(*by_tone(net), faces).items()
-        }
-        rows.append(
-            {"name": name, "weights_sha256": sha, "images_seen": seen}
-            | by_group(done, faces.london)
-        )
+        works = parts(*by_tone(net), faces)
+        done = {part: kept(sha, part, work) for part, work in works.items()}
+        row = {"name": name, "weights_sha256": sha, "images_seen": seen}
+        rows.append(row | by_group(done, faces.london))
     on_train = kept(stamp, "train", lambda: measure(by_tone(net)[0], train, LEVELS))
     gaussian = load_net().gaussian()
     by_gaussian = {part: work() for part, work in parts(gaussian, gaussian, faces).items()}
 
     before = json.loads(FILE.read_text()) if FILE.is_file() else {}
-    # what was measured at other levels is not comparable
     validation = before.get("validation", {"levels": None})
+    # What was measured at other levels is not comparable.
     same = [before.get("levels"), validation["levels"]] == [LEVELS, TABLE]
     table = merged(validation["weights"] if same else [], rows[:-1], rows[-1])
     n = {"colour": len(faces.colour), "mono": len(faces.mono), "london": faces.london}

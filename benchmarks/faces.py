@@ -1,5 +1,4 @@
-"""Make the real faces that the book restores: `london.webp` and `portrait.webp` in
-`fuzzydiff_lite/assets`.
+"""Make the book's real faces: `london.webp` and `portrait.webp` in `fuzzydiff_lite/assets`.
 
 Needs the faces64 folder. Both files are lossless, so that they are the faces of the collection,
 pixel by pixel.
@@ -17,14 +16,13 @@ PORTRAIT = "wiki_007166"
 
 
 def londoners(count: int = 20) -> Tensor:
-    """The first `count` people of the London test split in the order of their numbers, uint8
-    (count, 3, 64, 64).
+    """The first `count` people of the London test split by number, uint8 (count, 3, 64, 64).
 
     One picture each: neutral and smiling by turns, and the only one of a person with one.
     """
     people = defaultdict(list)
+    # The collection lists all neutral faces, then the smiling ones.
     for picture, name in zip(*load_faces64(source="london", split="test")[::2], strict=True):
-        # the collection lists all neutral faces, then the smiling ones
         people[name.rpartition("_")[2]].append(picture)
     poses = [people[number] for number in sorted(people)[:count]]
     return torch.stack([pictures[i % len(pictures)] for i, pictures in enumerate(poses)])
@@ -34,9 +32,8 @@ def main() -> None:
     """Write the sheet of the London faces, in 5 columns, and the portrait."""
     portrait, _, _ = load_faces64(name=PORTRAIT, split="val")
     for file, faces in [("london.webp", londoners()), ("portrait.webp", portrait)]:
-        sheet(from_uint8(faces), columns=min(5, len(faces))).save(
-            FOLDER / file, lossless=True, method=6
-        )
+        picture = sheet(from_uint8(faces), columns=min(5, len(faces)))
+        picture.save(FOLDER / file, lossless=True, method=6)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Fusion in another basis, measured on faces: `book/data/frequency.json`,
-`book/data/bands.json` and `bands.webp`.
+"""Fusion in another basis, measured: `book/data/frequency.json`, `bands.json`, `bands.webp`.
 
 Ten real faces are damaged in six ways and restored with trust in pixels, over a grid of
 weights, and with trust in coefficients, by a formula; then the frames of the chapter's
@@ -33,37 +32,29 @@ GRIDS = {
 SIGMA, TEXTURE, BAND, CAST, BLUR = 0.25, 0.5, 5, 0.3, 1.5  # the last in pixels
 HOLE = masks.box()
 BASES = {"dct": Basis.dct(), "haar": Basis.haar()}
-# the bands of each slider
+# The bands of each slider.
 GROUPS = {"light": (0, 1), "features": (2, 3), "edges": (4,), "grain": (5, 6)}
 AXES = {"damage": ["noise", "texture", "blur"]} | {name: [0, 0.5, 1] for name in GROUPS}
 
 
 def damages(x: Tensor) -> dict[str, tuple[Tensor, dict[str, Tensor | float]]]:
-    """What is given of the faces x, and in each basis how large the damage of a coefficient is,
-    squared.
-    """
+    """What is given of faces x, and in each basis the squared damage of each coefficient."""
     z, dct = Noise(9)(x.shape), BASES["dct"]
     texture = TEXTURE * (dct.bands == BAND)
     cast = torch.tensor([CAST, 0, -CAST])[:, None, None].expand(3, 64, 64)
     of_cast = {name: basis.V_adjoint(cast).square() for name, basis in BASES.items()}
-    spread = (
-        (BASES["haar"].matrix @ dct.matrix.T).square().float()
-    )  # of the texture, which is white in a band of the DCT
+    # Of the texture, which is white in a band of the DCT.
+    spread = (BASES["haar"].matrix @ dct.matrix.T).square().float()
+    of_texture = {"dct": texture**2, "haar": spread @ texture**2 @ spread.T}
     return {
         "noise": (x + SIGMA * z, dict.fromkeys(BASES, SIGMA**2)),
-        "texture": (
-            x + dct.V(texture * z),
-            {"dct": texture**2, "haar": spread @ texture**2 @ spread.T},
-        ),
+        "texture": (x + dct.V(texture * z), of_texture),
         "cast": (x + cast, of_cast),
     }
 
 
 def shares(variances: Tensor, damage) -> Tensor:
-    """The share of each coefficient that a run should keep, (1, 3, 64, 64): Eq.
-
-    (wiener-share) of the chapter.
-    """
+    """Share of each coefficient to keep, (1, 3, 64, 64): Eq. (wiener-share) of the chapter."""
     return (variances / (variances + damage))[None]
 
 
@@ -71,24 +62,12 @@ def restored(
     prior: Prior, variance, y: Tensor, m, per: str, basis=None, steps: int = STEPS, noise=None
 ) -> Tensor:
     """One run of fuzzy conditioning, with the default settings of this benchmark."""
-    return run(
-        fuzzy(
-            prior,
-            y.clamp(-1, 1),
-            m,
-            steps,
-            noise=noise or Noise(0),
-            per=per,
-            variance=variance,
-            basis=basis,
-        )
-    )
+    how = {"noise": noise or Noise(0), "per": per, "variance": variance, "basis": basis}
+    return run(fuzzy(prior, y.clamp(-1, 1), m, steps, **how))
 
 
 def kept(prior: Prior, name: str, make, *args) -> Tensor:
-    """What `make(prior, *args)` gives, from `runs/frequency` where an earlier run with these
-    weights has left it.
-    """
+    """`make(prior, *args)`, from `runs/frequency` where a run with these weights left it."""
     file = ROOT / "runs" / "frequency" / f"{prior.weights[:16]}-{name.replace(' ', '-')}.pt"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -104,9 +83,7 @@ def rival(prior: Prior, y: Tensor, A, sigma: float) -> Tensor:
 
 
 def scores(x: Tensor, true: Tensor) -> dict[str, float]:
-    """PSNR and SSIM, and the detail: the energy of the two finest bands of the DCT as a share
-    of the true one.
-    """
+    """PSNR, SSIM, detail: the energy of the DCT's two finest bands as a share of the true."""
     fine = BASES["dct"].bands >= 5
     energy = [BASES["dct"].V_adjoint(z)[..., fine].square().sum() for z in (x, true)]
     named = {"psnr": psnr(x, true), "ssim": ssim(x, true), "detail": energy[0] / energy[1]}
@@ -114,10 +91,7 @@ def scores(x: Tensor, true: Tensor) -> dict[str, float]:
 
 
 def by_sigma(prior: Prior, damage: str, y: Tensor) -> dict[str, Tensor]:
-    """One weight for all pixels, that of pictures with noise of deviation sigma, Eq.
-
-    (share-as-noise) of chapter 12.
-    """
+    """One weight for all pixels, as for noise sigma: Eq. (share-as-noise) of chapter 12."""
     ways = {}
     for sigma in GRIDS["sigma"]:
         w, name = prior.variance / (prior.variance + sigma**2), f"sigma {sigma:g}"
@@ -132,9 +106,8 @@ def table(prior: Prior, true: Tensor) -> dict[str, dict]:
     for damage, (y, sizes) in damages(true).items():
         ways = {"given": y.clamp(-1, 1)}
         for m in GRIDS["m"]:
-            ways[f"m {m:g}"] = kept(
-                prior, f"{damage} m {m:g}", restored, prior.variance, y, m, "fusion"
-            )
+            way = f"m {m:g}"
+            ways[way] = kept(prior, f"{damage} {way}", restored, prior.variance, y, m, "fusion")
         ways |= by_sigma(prior, damage, y)
         for name, basis in BASES.items():
             v = variances[name]
@@ -144,14 +117,12 @@ def table(prior: Prior, true: Tensor) -> dict[str, dict]:
             ways["ddrm"] = kept(prior, "noise ddrm", rival, y, Denoise(), SIGMA)
         rows[damage] = {way: scores(x, true) for way, x in ways.items()}
 
-    y, v = Blur.gaussian(BLUR)(true), variances["dct"]
+    y, v, dct = Blur.gaussian(BLUR)(true), variances["dct"], BASES["dct"]
     ways = {"given": y.clamp(-1, 1)}
     ways |= by_sigma(prior, "blur", y)
     for last in range(2, 7):  # the bands up to this one are trusted
-        m = BASES["dct"].weights([float(k <= last) for k in range(7)])
-        ways[f"bands {last}"] = kept(
-            prior, f"blur bands {last}", restored, v, y, m, "run", BASES["dct"]
-        )
+        m, way = dct.weights([float(k <= last) for k in range(7)]), f"bands {last}"
+        ways[way] = kept(prior, f"blur {way}", restored, v, y, m, "run", dct)
     rows["blur"] = {way: scores(x, true) for way, x in ways.items()}
     return rows
 
@@ -182,27 +153,24 @@ def holes(prior: Prior, true: Tensor) -> dict[str, dict]:
 
 def frames(prior: Prior, true: Tensor) -> None:
     """The explorer: one face, three damages, a weight for each group of bands, 20 steps."""
-    given = {name: y.clamp(-1, 1) for name, (y, _) in damages(true).items()} | {
-        "blur": Blur.gaussian(BLUR)(true)
-    }
+    given = {name: y.clamp(-1, 1) for name, (y, _) in damages(true).items()}
+    given["blur"] = Blur.gaussian(BLUR)(true)
     settings = list(product(*[AXES[name] for name in GROUPS]))
-    bands = [
-        [w[[k in g for g in GROUPS.values()].index(True)] for k in range(7)] for w in settings
-    ]
-    m = torch.cat([BASES["dct"].weights(b) for b in bands])
-    v = BASES["dct"].variances(prior.net.gaussian())
+    sliders = [[k in g for g in GROUPS.values()].index(True) for k in range(7)]  # of the bands
+    dct = BASES["dct"]
+    m = torch.cat([dct.weights([w[i] for i in sliders]) for w in settings])
+    v = dct.variances(prior.net.gaussian())
     done = {}
     for name in AXES["damage"]:
         y = given[name].expand(len(settings), -1, -1, -1)
-        x = kept(prior, f"frames {name}", restored, v, y, m, "run", BASES["dct"], 20, Shared(0))
+        x = kept(prior, f"frames {name}", restored, v, y, m, "run", dct, 20, Shared(0))
         done |= {(name, *w): x for w, x in zip(settings, x.split(1))}
 
     def compute(damage, **weights):
         x = done[damage, *weights.values()]
         before, after = (psnr(z, true).item() for z in (given[damage], x))
-        return torch.cat(
-            [given[damage], x], 3
-        ), f"PSNR of the given picture {before:.1f} dB, restored {after:.1f} dB"
+        both = torch.cat([given[damage], x], 3)
+        return both, f"PSNR of the given picture {before:.1f} dB, restored {after:.1f} dB"
 
     save_grid(FRAMES, compute, AXES, weights_sha256=prior.weights)
 
@@ -210,19 +178,9 @@ def frames(prior: Prior, true: Tensor) -> None:
 def main() -> None:
     """Everything, with the shipped weights in bfloat16."""
     prior, faces = load_prior(dtype=torch.bfloat16), london(20)[::2]
-    result = {
-        "weights_sha256": prior.weights,
-        "command": "python -m benchmarks.frequency",
-        "faces": len(faces),
-    }
-    result |= {
-        "steps": STEPS,
-        "sigma": SIGMA,
-        "texture": TEXTURE,
-        "band": BAND,
-        "cast": CAST,
-        "blur": BLUR,
-    }
+    result = {"weights_sha256": prior.weights, "command": "python -m benchmarks.frequency"}
+    result |= {"faces": len(faces), "steps": STEPS, "sigma": SIGMA, "texture": TEXTURE}
+    result |= {"band": BAND, "cast": CAST, "blur": BLUR}
     result |= {"table": table(prior, faces), "holes": holes(prior, faces)}
     FILE.write_text(json.dumps(result, indent=1) + "\n")
     frames(prior, faces[:1])

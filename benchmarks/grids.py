@@ -41,26 +41,21 @@ def truth(name: str) -> Tensor:
 
 
 def restored(prior: Prior, axes: dict, repeats: int) -> Tensor:
-    """A picture for every (picture, mask, m) of the axes, in their order, (n, 3, 64, 64) in
-    [-1, 1].
-    """
+    """A picture for each (picture, mask, m) of the axes in order, (n, 3, 64, 64) in [-1, 1]."""
     settings = list(product(axes["picture"], axes["mask"], axes["m"]))
     xs = []
     for first in range(0, len(settings), BATCH):
         part = settings[first : first + BATCH]
         maps = torch.cat([m * masks.named(mask) for _, mask, m in part])
-        ys = torch.cat(
-            [masks.apply(truth(picture), masks.named(mask)) for picture, mask, _ in part]
-        )
+        pairs = [(truth(picture), masks.named(mask)) for picture, mask, _ in part]
+        ys = torch.cat([masks.apply(x, keep) for x, keep in pairs])
         ys, maps = ys.to(prior.device), maps.to(prior.device)
         xs.append(run(fuzzy(prior, ys, maps, STEPS, repeats, Shared(0))).cpu())
     return torch.cat(xs)
 
 
 def frame(x: Tensor, picture: str, mask: str, J: int) -> tuple[Tensor, str]:
-    """What the explorer shows of a restored picture x (1, 3, 64, 64): the given one beside it,
-    and how close it is.
-    """
+    """The explorer's frame: the given picture, restored x (1, 3, 64, 64), how close that is."""
     keep, calls = masks.named(mask), STEPS * J - J + 1
     hole, kept = (psnr(x, truth(picture), weight).item() for weight in (1 - keep, keep))
     outside = "exact" if math.isinf(kept) else f"{kept:.1f} dB"
@@ -69,26 +64,20 @@ def frame(x: Tensor, picture: str, mask: str, J: int) -> tuple[Tensor, str]:
 
 
 def bake(prior: Prior, axes: dict, file: Path, cache: Path, stamp: str) -> None:
-    """Write the grid of `axes` to `file`; `cache` keeps what is done, by number of repeats and
-    all other settings.
-    """
+    """Write the grid of `axes` to `file`; `cache` keeps what is done, by all settings."""
     cache.mkdir(parents=True, exist_ok=True)
-    settings = hashlib.sha256(
-        repr((stamp, PEOPLE, STEPS, axes | {"J": None})).encode()
-    ).hexdigest()
+    settings = repr((stamp, PEOPLE, STEPS, axes | {"J": None}))
+    settings = hashlib.sha256(settings.encode()).hexdigest()
     done = {}
     for repeats in axes["J"]:
         part, begin = cache / f"{settings[:16]}-{repeats}.pt", time.time()
         if not part.is_file():
             torch.save(restored(prior, axes, repeats), part.with_suffix(".new"))
             part.with_suffix(".new").rename(part)
-        done[repeats] = dict(
-            zip(product(axes["picture"], axes["mask"], axes["m"]), torch.load(part).split(1))
-        )
-        print(
-            f"J = {repeats}: {len(done[repeats])} pictures, {time.time() - begin:.0f} s",
-            flush=True,
-        )
+        frames = product(axes["picture"], axes["mask"], axes["m"])
+        done[repeats] = dict(zip(frames, torch.load(part).split(1)))
+        took = time.time() - begin
+        print(f"J = {repeats}: {len(done[repeats])} pictures, {took:.0f} s", flush=True)
 
     def compute(picture, mask, m, J):
         return frame(done[J][picture, mask, m], picture, mask, J)
@@ -98,9 +87,8 @@ def bake(prior: Prior, axes: dict, file: Path, cache: Path, stamp: str) -> None:
 
 def main() -> None:
     """All axes, with the shipped weights in bfloat16."""
-    bake(
-        load_prior(dtype=torch.bfloat16), AXES, FILE, ROOT / "runs" / "grids", SHA256["faces64"]
-    )
+    prior, cache = load_prior(dtype=torch.bfloat16), ROOT / "runs" / "grids"
+    bake(prior, AXES, FILE, cache, SHA256["faces64"])
     size = FILE.stat().st_size + FILE.with_suffix(".webp").stat().st_size
     print(f"{FILE.name} and its sprite: {size / 1e6:.2f} MB")
 

@@ -1,9 +1,8 @@
-"""Show what training does: `book/images/training.webp`, made by
-`python -m benchmarks.history FOLDER`.
+"""Show what training does: `book/images/training.webp`.
 
-FOLDER holds the sample sheets to show, `sheet_NNNNNNN.png`, as training writes them, named by
-the pictures seen. Each row has the first eight faces of a sheet; the first row is drawn from
-the Gaussian alone.
+`python -m benchmarks.history FOLDER` makes it. FOLDER holds the sample sheets to show,
+`sheet_NNNNNNN.png`, as training writes them, named by the pictures seen. Each row has the first
+eight faces of a sheet; the first row is drawn from the Gaussian alone.
 """
 
 import json

@@ -1,5 +1,4 @@
-"""How fast the network is here, and which share of the machine's own rate that is:
-`make bench`.
+"""How fast the network is here, and its share of the machine's own rate: `make bench`.
 
 Prints a Markdown table. The machine's rate is that of a square matrix product or of one wide
 convolution, whichever is higher: on some CPUs the library of the former is the slower one. Both
@@ -30,18 +29,14 @@ from fuzzydiff_lite import Noise, load_prior
 BATCHES, ROUNDS, REPEATS = (1, 8, 64), 2, 3
 PICTURES = {"cpu": 64, "cuda": 2048}  # in one timing
 SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices
-# pictures of 32 x 32 pixels, and channels, of the convolution
-WIDE = {"cpu": (8, 256), "cuda": (64, 1024)}
-# the largest difference of v, whose values are about 1
-TOLERANCE = {torch.float32: 0.005, torch.bfloat16: 0.05}
-# of torch.compile, by what the table calls them
+WIDE = {"cpu": (8, 256), "cuda": (64, 1024)}  # convolution: 32 x 32 pictures, and channels
+TOLERANCE = {torch.float32: 0.005, torch.bfloat16: 0.05}  # of v, whose values are about 1
+# Of torch.compile, by what the table calls them.
 MODES = {"compiled": "default", "CUDA graph": "reduce-overhead"}
 
 
 class Way(NamedTuple):
-    """How to run the network: the type it computes in, the order of its pictures in memory,
-    "eager" or one of MODES.
-    """
+    """How to run the network: type, pictures' order in memory, and "eager" or one of MODES."""
 
     dtype: torch.dtype
     memory: str = "channels_last"
@@ -50,11 +45,8 @@ class Way(NamedTuple):
 
 def ways(device: str) -> list[Way]:
     """All ways there are on a device; first the one that ships."""
-    both = [
-        Way(dtype, *rest)
-        for dtype in TOLERANCE
-        for rest in ((), ("contiguous",), ("channels_last", "compiled"))
-    ]
+    rests = (), ("contiguous",), ("channels_last", "compiled")
+    both = [Way(dtype, *rest) for dtype in TOLERANCE for rest in rests]
     return both + [Way(torch.bfloat16, run="CUDA graph")] if device == "cuda" else both
 
 
@@ -63,7 +55,7 @@ def contiguous(net: nn.Module) -> nn.Module:
 
     It ships with the channels of a pixel together.
     """
-    # copied, for a change of format leaves 1x1 kernels as they are
+    # Copied, for a change of format leaves 1x1 kernels as they are.
     for parameter in net.parameters():
         parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
     net.input.register_forward_pre_hook(lambda layer, given: (given[0].contiguous(),))
@@ -76,9 +68,9 @@ def built(net: nn.Module, way: Way) -> Callable:
     A graph break is an error.
     """
     net = contiguous(net) if way.memory == "contiguous" else net
-    return (
-        net if way.run == "eager" else torch.compile(net, fullgraph=True, mode=MODES[way.run])
-    )
+    if way.run == "eager":
+        return net
+    return torch.compile(net, fullgraph=True, mode=MODES[way.run])
 
 
 def question(batch: int, device: str, size: int = 64) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,9 +80,7 @@ def question(batch: int, device: str, size: int = 64) -> tuple[Tensor, Tensor, T
 
 
 def flops(net: nn.Module, asked: tuple) -> int:
-    """Operations of a call, an addition and a multiplication being two, those of the attention
-    included.
-    """
+    """Operations of a call, attention's included; an addition and a multiplication are two."""
     # On CPUs the fused attention is not counted.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         net(*asked)
@@ -104,12 +94,10 @@ def yardsticks(dtype: torch.dtype, device: str) -> dict[str, tuple[Callable[[], 
     x = torch.randn(batch, width, 32, 32, device=device)
     kernels = torch.randn(width, width, 3, 3, device=device)
     x, kernels = (z.to(dtype, memory_format=torch.channels_last) for z in (x, kernels))
+    count = 2 * batch * 32**2 * 9 * width**2
     return {
         "product": (lambda: a @ b, 2 * side**3),
-        "convolution": (
-            lambda: conv2d(x, kernels, padding=1),
-            2 * batch * 32**2 * 9 * width**2,
-        ),
+        "convolution": (lambda: conv2d(x, kernels, padding=1), count),
     }
 
 
@@ -121,16 +109,14 @@ def difference(way: Way, run: Callable, asked: tuple, expected: Tensor) -> float
     largest = (run(*asked) - expected).abs().max().item()
     if not largest <= TOLERANCE[way.dtype]:
         raise RuntimeError(
-            f"{way} does not give what the network gives as it ships: it differs by "
-            f"{largest:.3g}"
+            f"{way} does not give what the network gives as it ships: "
+            f"it differs by {largest:.3g}"
         )
     return largest
 
 
 def in_turns(works: dict[object, tuple[Callable, int]], device: str) -> dict[object, float]:
-    """Seconds a call of each of `works`, {name: (function, calls in a timing)}: medians over
-    all rounds.
-    """
+    """Median seconds a call of `works`, {name: (function, calls a timing)}, over all rounds."""
 
     def repeated(work: Callable, calls: int) -> None:
         for _ in range(calls):
@@ -139,16 +125,14 @@ def in_turns(works: dict[object, tuple[Callable, int]], device: str) -> dict[obj
     took = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, (work, calls) in works.items():
-            took[name] += [
-                seconds(partial(repeated, work, calls), device) / calls for _ in range(REPEATS)
-            ]
+            timed = partial(repeated, work, calls)
+            took[name] += [seconds(timed, device) / calls for _ in range(REPEATS)]
     return {name: statistics.median(values) for name, values in took.items()}
 
 
 @torch.no_grad()
 def measure(runs: dict[Way, Callable], batch: int, device: str) -> dict[Way, dict[str, float]]:
-    """One batch size: for each way the first call's seconds and difference, then seconds a
-    call, and rates.
+    """One batch size: each way's first call's seconds and difference, seconds a call, rates.
 
     A way that cannot be compiled here, for want of a compiler, is taken out of `runs`, and a
     line says why.
@@ -160,20 +144,14 @@ def measure(runs: dict[Way, Callable], batch: int, device: str) -> dict[Way, dic
         try:
             first = seconds(partial(runs[way], *asked), device)
         except BackendCompilerFailed as error:
-            print(
-                f"{way.run}, {name(way.dtype)}: cannot be compiled here "
-                f"({error.inner_exception})"
-            )
+            why = f"cannot be compiled here ({error.inner_exception})"
+            print(f"{way.run}, {name(way.dtype)}: {why}")
             del runs[way]
         else:
-            rows[way] = {
-                "first": first,
-                "difference": difference(way, runs[way], asked, expected),
-            }
-    works = {
-        way: (partial(run, *asked), max(1, PICTURES[device] // batch))
-        for way, run in runs.items()
-    }
+            largest = difference(way, runs[way], asked, expected)
+            rows[way] = {"first": first, "difference": largest}
+    calls = max(1, PICTURES[device] // batch)
+    works = {way: (partial(run, *asked), calls) for way, run in runs.items()}
     sticks = {
         (dtype, kind): stick
         for dtype in TOLERANCE
@@ -197,24 +175,16 @@ def share(row: dict[str, float]) -> float:
 
 def table(measured: dict[int, dict[Way, dict[str, float]]]) -> str:
     """Markdown, a line for each way, from the rows of each batch size."""
-    head = [
-        "type",
-        "in memory",
-        "run",
-        *(f"{batch} at once" for batch in measured),
-        "first calls",
-        "differs by",
-    ]
+    sizes = [f"{batch} at once" for batch in measured]
+    head = ["type", "in memory", "run", *sizes, "first calls", "differs by"]
     lines = [head, ["---"] * len(head)]
     for way in next(reversed(measured.values())):
         rows = [by_way[way] for by_way in measured.values()]
         cells = [name(way.dtype), way.memory if way.run == "eager" else "as compiled", way.run]
         cells += [f"{1e3 * row['took']:.3g} ms, {share(row):.0%}" for row in rows]
-        cells += [
-            f"{sum(row['first'] for row in rows):.1f} s",
-            f"{max(row['difference'] for row in rows):.1g}",
-        ]
-        lines.append(cells)
+        first = sum(row["first"] for row in rows)
+        largest = max(row["difference"] for row in rows)
+        lines.append([*cells, f"{first:.1f} s", f"{largest:.1g}"])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -225,29 +195,22 @@ def name(dtype: torch.dtype) -> str:
 def main() -> None:
     """All ways and batch sizes."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    runs = {
-        way: built(load_prior(device=device, dtype=way.dtype).net, way) for way in ways(device)
-    }
-    measured = {}
+    runs, measured = {}, {}
+    for way in ways(device):
+        runs[way] = built(load_prior(device=device, dtype=way.dtype).net, way)
     for batch in BATCHES:
         torch._dynamo.reset()  # else it would compile for any size, which takes longer
         measured[batch] = measure(runs, batch, device)
-    machine = (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"CPU, {torch.get_num_threads()} threads"
-    )
-    print(
-        f"{machine}, PyTorch {torch.__version__}: milliseconds a call, and the share of "
-        "the machine's rate.\n"
-    )
+    machine = f"CPU, {torch.get_num_threads()} threads"
+    if device == "cuda":
+        machine = torch.cuda.get_device_name()
+    what = "milliseconds a call, and the share of the machine's rate"
+    print(f"{machine}, PyTorch {torch.__version__}: {what}.\n")
     print(table(measured), "\n")
     for way, row in measured[BATCHES[-1]].items():
         if way in (Way(dtype) for dtype in TOLERANCE):
-            rates = ", ".join(
-                f"{kind} {row[kind] / 1e9:.0f}" for kind in ("product", "convolution")
-            )
-            print(f"The machine's rates in {name(way.dtype)}, GFLOP/s: {rates}.")
+            rates = [f"{kind} {row[kind] / 1e9:.0f}" for kind in ("product", "convolution")]
+            print(f"The machine's rates in {name(way.dtype)}, GFLOP/s: {', '.join(rates)}.")
 
 
 if __name__ == "__main__":

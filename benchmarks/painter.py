@@ -1,7 +1,7 @@
-"""Bake the painter of the fuzzy chapter, `fuzzydiff_lite/assets/painter.json`: the Gaussian of
-the faces, made small.
+"""Bake the painter of the fuzzy chapter, `fuzzydiff_lite/assets/painter.json`.
 
-Averaging 2 x 2 pixels is linear, so it makes a Gaussian of a Gaussian. Takes seconds.
+It is the Gaussian of the faces, made small: averaging 2 x 2 pixels is linear, so it makes a
+Gaussian of a Gaussian. Takes seconds.
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ DIRECTIONS = 70
 
 
 def smaller(prior: GaussianPrior, size: int, directions: int) -> GaussianPrior:
-    """The Gaussian of pictures averaged to `size` pixels: its first `directions`, and the mean
-    variance of the rest.
-    """
+    """`prior` averaged to `size` pixels: first `directions`, the mean variance of the rest."""
     factor = prior.shape[-1] // size
-    # the covariance is spread spread^T plus rest (1 - D D^T)
+    # The covariance is spread spread^T plus rest (1 - D D^T).
     spread = prior.directions * prior.variances.sqrt()
     pooled = avg_pool2d(spread.T.reshape(-1, *prior.shape), factor).flatten(1).double()
     _, deviations, across = torch.linalg.svd(pooled, full_matrices=False)
@@ -37,27 +35,19 @@ def smaller(prior: GaussianPrior, size: int, directions: int) -> GaussianPrior:
 
 
 def pictures() -> dict[str, torch.Tensor]:
-    """What can be painted on, (1, 3, 32, 32) by name; the stain lies where the chapter has it."""
-    faces = {
-        "astronaut": astronaut(),
-        **{name: people()[number, None] for name, number in PEOPLE.items()},
-    }
+    """What can be painted on, (1, 3, 32, 32) by name; the stain lies as in the chapter."""
+    faces = {"astronaut": astronaut()}
+    faces |= {name: people()[number, None] for name, number in PEOPLE.items()}
     stained = faces["person 1"].clone()
     stained[..., 30:50, 20:44] = torch.tensor(STAIN)[:, None, None]
-    return {
-        name: avg_pool2d(face, 2)
-        for name, face in (faces | {"person 1, stained": stained}).items()
-    }
+    faces["person 1, stained"] = stained
+    return {name: avg_pool2d(face, 2) for name, face in faces.items()}
 
 
 def main() -> None:
     """With the shipped weights."""
-    save(
-        FILE,
-        smaller(load_net().gaussian(), SIZE, DIRECTIONS),
-        pictures(),
-        weights_sha256=SHA256["faces64"],
-    )
+    small = smaller(load_net().gaussian(), SIZE, DIRECTIONS)
+    save(FILE, small, pictures(), weights_sha256=SHA256["faces64"])
     print(f"{FILE.name}: {FILE.stat().st_size / 1e3:.0f} kB")
 
 

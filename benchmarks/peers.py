@@ -1,8 +1,6 @@
-"""Public libraries beside ours, on the same network, damage and number of network calls:
-`make bench`.
+"""Public libraries beside ours: the same network, damage and number of calls, `make bench`.
 
-Neither library is a dependency. Where one is missing, a line says so and the rest is timed all
-the same:
+Neither is a dependency. Where one is missing, a line says so and the rest is timed anyway:
 
     pip install diffusers deepinv
 
@@ -32,8 +30,7 @@ from fuzzydiff_lite.operators import Inpaint, measure
 
 STEPS, ROUNDS = 50, 3
 HOLE = masks.box()
-# of the noise in deepinv's tasks, on the scale [-1, 1]: half as much on deepinv's, [0, 1]
-SIGMA = 0.05
+SIGMA = 0.05  # of the noise in deepinv's tasks, in [-1, 1]: half as much in deepinv's [0, 1]
 
 
 def repaint_of_diffusers(prior: Prior, given: restore.Given, seed: int) -> Tensor:
@@ -59,30 +56,26 @@ def repaint_of_diffusers(prior: Prior, given: restore.Given, seed: int) -> Tenso
 
 
 def with_deepinv(make: Callable) -> Callable:
-    """A reconstructor of deepinv, made by `make(deepinv, denoiser)`, as a function like
-    `repaint_of_diffusers`.
-    """
+    """deepinv's reconstructor `make(deepinv, denoiser)` as one like `repaint_of_diffusers`."""
 
     def restored(prior: Prior, given: restore.Given, seed: int) -> Tensor:
         import deepinv
 
         noise_model = deepinv.physics.GaussianNoise(given.sigma / 2)
-        physics = deepinv.physics.Inpainting(
-            (3, 64, 64), given.m.expand(1, 3, -1, -1), noise_model=noise_model
-        )
+        mask = given.m.expand(1, 3, -1, -1)
+        physics = deepinv.physics.Inpainting((3, 64, 64), mask, noise_model=noise_model)
         torch.manual_seed(seed)
-        # its measurement of a picture in [0, 1], zero where ours is
-        y = (given.y + given.m) / 2
+        y = (given.y + given.m) / 2  # its measurement of pictures in [0, 1], zero where ours is
         return 2 * make(deepinv, as_denoiser(prior)).forward(y, physics).float() - 1
 
     return restored
 
 
 def as_denoiser(prior: Prior) -> torch.nn.Module:
-    """Our prior as a denoiser of deepinv: takes x0 + sigma * noise with x0 in [0, 1], at the
-    level nearest to sigma.
+    """Our prior as a denoiser of deepinv, which takes x0 + sigma * noise with x0 in [0, 1].
 
-    At sigma 0 that is level 0, where the picture is clean and the network is not asked.
+    Its level is the nearest to sigma: at sigma 0 level 0, where the picture is clean and the
+    network is not asked.
     """
     a = prior.schedule.alpha_bar
     noisiness = ((1 - a) / a).sqrt()  # on the scale [-1, 1], where sigma is twice as large
@@ -101,9 +94,8 @@ def ddrm(deepinv, denoiser):
 
 
 def diffpir(deepinv, denoiser):
-    return deepinv.sampling.DiffPIR(
-        denoiser, deepinv.optim.data_fidelity.L2(), SIGMA / 2, STEPS, zeta=1.0
-    )
+    fidelity = deepinv.optim.data_fidelity.L2()
+    return deepinv.sampling.DiffPIR(denoiser, fidelity, SIGMA / 2, STEPS, zeta=1.0)
 
 
 def dps(deepinv, denoiser):
@@ -131,9 +123,8 @@ def why_missing(library: str) -> str | None:
     try:
         importlib.import_module(library)
     except (ImportError, RuntimeError) as error:
-        return (
-            f"{library} cannot be imported ({error}); to compare with it: pip install {library}"
-        )
+        why = f"{library} cannot be imported ({error})"
+        return f"{why}; to compare with it: pip install {library}"
     return None
 
 
@@ -141,7 +132,7 @@ def compared(method: str, prior: Prior, faces: Tensor) -> dict:
     """A method of a library and ours in turn: seconds a picture, network calls, PSNR."""
     library, theirs, sigma, settings = PEERS[method]
     A = Inpaint(HOLE)
-    # deepinv's inpainting puts no noise where nothing is measured
+    # deepinv's inpainting puts no noise where nothing is measured.
     y = HOLE * measure(A, faces, sigma, Noise(1))
     given = restore.Given(y, A, sigma, y.clamp(-1, 1), HOLE)
     chosen = restore.settings("inpaint", method, **settings)
@@ -166,9 +157,8 @@ def compared(method: str, prior: Prior, faces: Tensor) -> dict:
         row[f"s_{side}"] = statistics.median(took[side])
         row[f"psnr_{side}"] = metrics.psnr(x, truth).mean().item()
         row[f"psnr_missing_{side}"] = metrics.psnr(x, truth, 1 - HOLE).mean().item()
-    return row | {
-        "ratio": statistics.median(t / o for t, o in zip(took["theirs"], took["ours"]))
-    }
+    ratios = [t / o for t, o in zip(took["theirs"], took["ours"])]
+    return row | {"ratio": statistics.median(ratios)}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Draw the people who do not exist that the book restores: `fuzzydiff_lite/assets/people.webp`."""
+"""Draw the book's people who do not exist: `fuzzydiff_lite/assets/people.webp`."""
 
 import torch
 
@@ -10,18 +10,13 @@ from fuzzydiff_lite.weights import SHA256
 
 
 def main(count: int = 256, batch: int = 32) -> None:
-    """`count` colour faces, uncurated, pictures 0.. of seed 0, 50 DDIM steps; a sheet of 16
-    columns.
-    """
+    """`count` colour faces, uncurated, pictures 0.. of seed 0, 50 DDIM steps, in 16 columns."""
     prior = load_prior()
-    faces = [
-        run(ddim(prior, batch, 50, noise=Noise(0, first))).cpu()
-        for first in range(0, count, batch)
-    ]
+    firsts = range(0, count, batch)
+    faces = [run(ddim(prior, batch, 50, noise=Noise(0, first))).cpu() for first in firsts]
     stamp = SHA256["faces64"].encode()
-    sheet(torch.cat(faces), columns=16).save(
-        FOLDER / "people.webp", quality=95, method=6, xmp=stamp
-    )
+    picture = sheet(torch.cat(faces), columns=16)
+    picture.save(FOLDER / "people.webp", quality=95, method=6, xmp=stamp)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Run the tests of a course report on ILVR again: `book/data/report.json` and
-`book/images/report.webp`.
+"""Run a course report's tests of ILVR: `data/report.json` and `images/report.webp` in `book`.
 
 The report, of two students at IIT Bombay, restores faces blindly, with a known mask, and to
 twice the size. Its `range_t` counts steps from the bottom of the walk, and its code conditions
@@ -29,15 +28,8 @@ ROOT = Path(__file__).parents[1]
 FILE = ROOT / "book" / "data" / "report.json"
 PICTURES = ROOT / "book" / "images" / "report.webp"
 SHOWN = [0, 5, 10, 15]  # which of the London faces the figures have
-# steps, range, N
-BLIND = [
-    (1000, 100, 1),
-    (1000, 60, 1),
-    (1000, 60, 2),
-    (1000, 60, 16),
-    (110, 60, 1),
-    (100, 100, 1),
-]
+BLIND = [(1000, 100, 1), (1000, 60, 1), (1000, 60, 2), (1000, 60, 16)]  # steps, range, N
+BLIND += [(110, 60, 1), (100, 100, 1)]
 HOLES = {"small": 12, "large": 32}  # pixels; the report's black box is 200 of 1024 wide
 STEPS = 250  # of the tables of twenty faces, for which the report's 1000 are too slow
 SAMPLES = 8  # with the exact operator, of 50 steps each, which the report did not have
@@ -63,45 +55,38 @@ def blind(prior: Prior, y: Tensor, steps: int, range_t: int, N: int) -> Iterator
     """
     level = until(prior, steps, range_t)
     if level is None:
-        # at level T nothing of y is left
-        return sdedit(prior, y, prior.schedule.T, steps, Noise(0))
+        return sdedit(prior, y, prior.schedule.T, steps, Noise(0))  # nothing of y is left
     if N == 1:
         return sdedit(prior, y, level, steps, Noise(0))
     return ilvr(prior, y, low_pass(N), steps, level, Noise(0))
 
 
 def doubled(lower: Tensor) -> tuple[Tensor, Tensor]:
-    """What the report makes of small pictures before it samples: bicubic up, and their pixels
-    with gaps between.
-    """
+    """What the report makes of small pictures first: bicubic up, and pixels with gaps."""
     spaced = torch.zeros(*lower.shape[:2], 64, 64)
     spaced[..., ::2, ::2] = lower
     return interpolate(lower, scale_factor=2, mode="bicubic").clamp(-1, 1), spaced.clamp(-1, 1)
 
 
 def doubling(prior: Prior, lower: Tensor) -> dict[str, Iterator[Step]]:
-    """The report's ways to double the size of small pictures, then samples with the exact
-    operator.
-    """
+    """The report's ways to double small pictures, then samples with the exact operator."""
     (bicubic, spaced), level = doubled(lower), until(prior, 1000, 100)
     alternate = torch.zeros(1, 1, 64, 64)
     alternate[..., ::2, ::2] = 1
     known, fitting = Inpaint(alternate).project, LOWER.pinv(lower).clamp(-1, 1)
-    return {
+    ways = {
         "masked bicubic": ilvr(prior, bicubic, known, STEPS, level, Noise(0)),
         "masked spaced": ilvr(prior, spaced, known, STEPS, level, Noise(0)),
         "reference, N = 1": sdedit(prior, bicubic, level, 1000, Noise(0)),
         "reference, N = 2": ilvr(prior, bicubic, low_pass(2), STEPS, level, Noise(0)),
-    } | {
-        f"exact {k}": ilvr(prior, fitting, LOWER.project, 50, 0, Noise(k))
-        for k in range(SAMPLES)
     }
+    for k in range(SAMPLES):
+        ways[f"exact {k}"] = ilvr(prior, fitting, LOWER.project, 50, 0, Noise(k))
+    return ways
 
 
 def kept(name: str, sampler: Iterator[Step]) -> Tensor:
-    """What the sampler ends with, from `runs/report` where an earlier run with these weights
-    has left it.
-    """
+    """What the sampler ends with, from `runs/report` where a run with these weights left it."""
     file = ROOT / "runs" / "report" / f"{SHA256['faces64'][:16]}-{name.replace(' ', '-')}.pt"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -121,28 +106,18 @@ def main() -> None:
     tests = []
     for number, setting in enumerate(BLIND, 1):
         x = rows[f"test {number}"] = kept(f"blind {number}", blind(prior, given, *setting))
-        tests.append(
-            dict(zip(("steps", "range", "N"), setting))
-            | {
-                "until": until(prior, *setting[:2]),
-                "box_left": (
-                    ((1 - small) * (x - true)).sum() / ((1 - small) * (given - true)).sum()
-                ).item(),
-                "changed": (small * (x - true)).square().mean().div(small.mean()).sqrt().item(),
-            }
-        )
+        left = ((1 - small) * (x - true)).sum() / ((1 - small) * (given - true)).sum()
+        changed = (small * (x - true)).square().mean().div(small.mean()).sqrt()
+        test = dict(zip(("steps", "range", "N"), setting), until=until(prior, *setting[:2]))
+        tests.append(test | {"box_left": left.item(), "changed": changed.item()})
     x = kept("blind all", blind(prior, black, *BLIND[0]))
-    blind_ssim = {
-        "report": ssim(small * faces + (1 - small) * x, faces),
-        "black": ssim(black, faces),
-    }
+    pasted = small * faces + (1 - small) * x
+    blind_ssim = {"report": ssim(pasted, faces), "black": ssim(black, faces)}
 
-    known = {}
+    known, level = {}, until(prior, 1000, 100)
     for name, mask in [("small", small), ("large", large)]:
         gone = masks.apply(faces, mask)
-        sampler = ilvr(
-            prior, gone, Inpaint(mask).project, STEPS, until(prior, 1000, 100), Noise(0)
-        )
+        sampler = ilvr(prior, gone, Inpaint(mask).project, STEPS, level, Noise(0))
         x = kept(f"known {name}", sampler)
         ways = {
             "given": gone,
@@ -150,14 +125,11 @@ def main() -> None:
             "pasted": mask * faces + (1 - mask) * x,
             "biharmonic": biharmonic(gone, mask),
         }
-        known[name] = {
-            way: {
-                "ssim": ssim(z, faces).mean().item(),
-                "hole": ssim(z, faces, 1 - mask).mean().item(),
-            }
-            for way, z in ways.items()
-        }
-        rows |= {f"{name} {way}": z for way, z in ways.items()}
+        known[name] = {}
+        for way, z in ways.items():
+            whole, hole = ssim(z, faces), ssim(z, faces, 1 - mask)
+            known[name][way] = {"ssim": whole.mean().item(), "hole": hole.mean().item()}
+            rows[f"{name} {way}"] = z
 
     lower = LOWER(faces)
     bicubic, rows["spaced"] = doubled(lower)
@@ -189,9 +161,8 @@ def main() -> None:
     }
     FILE.write_text(json.dumps(result, indent=1) + "\n")
     tiles = torch.cat([x if len(x) == len(SHOWN) else x[SHOWN] for x in rows.values()])
-    sheet(tiles, columns=len(SHOWN)).save(
-        PICTURES, quality=95, method=6, xmp=SHA256["faces64"].encode()
-    )
+    picture = sheet(tiles, columns=len(SHOWN))
+    picture.save(PICTURES, quality=95, method=6, xmp=SHA256["faces64"].encode())
 
 
 if __name__ == "__main__":

@@ -32,32 +32,21 @@ AXES = {
 }
 STEPS = 25
 BY_REPEATS = [(STEPS, n, 1) for n in AXES["n"]]
-EQUAL_CALLS = [
-    (250, 1, 1),
-    (125, 2, 1),
-    (50, 5, 1),
-    (12, 22, 1),
-    (STEPS, 10, 2),
-    (STEPS, 12, 5),
-]
+EQUAL_CALLS = [(250, 1, 1), (125, 2, 1), (50, 5, 1), (12, 22, 1)]
+EQUAL_CALLS += [(STEPS, 10, 2), (STEPS, 12, 5)]
 PAPER = [(250, 10, 10)]
 
 
 def restored(prior: Prior, mask: str, steps: int, n: int, jump: int) -> Tensor:
-    """The faces that a setting is measured on, restored, (20 or 4, 3, 64, 64); face i of FACES
-    has noise stream i.
-    """
+    """A setting's faces restored, (20 or 4, 3, 64, 64); face i of FACES has noise stream i."""
     keep = masks.named(mask)
     ys = masks.apply(london()[FACES if mask == "box" else SHOWN], keep).to(prior.device)
-    return (
-        run(repaint(prior, ys, keep.to(prior.device), steps, n, Noise(0), jump)).float().cpu()
-    )
+    x = run(repaint(prior, ys, keep.to(prior.device), steps, n, Noise(0), jump))
+    return x.float().cpu()
 
 
 def edge(x: Tensor, keep: Tensor) -> Tensor:
-    """The mean difference between neighbouring pixels of which one is kept and one is not, for
-    each picture, (B,).
-    """
+    """The mean difference of neighbouring pixels, one kept and one not, by picture, (B,)."""
     total, count = 0, 0
     for dim in (2, 3):
         border = keep.diff(dim=dim).abs()
@@ -75,19 +64,16 @@ def row(x: Tensor, steps: int, n: int, jump: int) -> dict:
     """One line of the table: a setting, its calls, and the measures of each face."""
     true, part = london()[FACES], inside(x)
     blocks = avg_pool2d(part, 8) - avg_pool2d(inside(true), 8)
+    across, down = (part.diff(dim=dim).abs().mean((1, 2, 3)) for dim in (3, 2))
     measures = {
         "psnr": psnr(x, true, 1 - masks.box()),
         "edge": edge(x, masks.box()),
         "content": blocks.square().mean((1, 2, 3)).sqrt(),
-        "detail": (
-            part.diff(dim=3).abs().mean((1, 2, 3)) + part.diff(dim=2).abs().mean((1, 2, 3))
-        )
-        / 2,
+        "detail": (across + down) / 2,
     }
     setting = {"steps": steps, "n": n, "jump": jump, "calls": calls(steps, n, jump)}
-    return setting | {
-        name: [round(v, 4) for v in values.tolist()] for name, values in measures.items()
-    }
+    rounded = {key: [round(v, 4) for v in x.tolist()] for key, x in measures.items()}
+    return setting | rounded
 
 
 def main() -> None:
@@ -102,22 +88,20 @@ def main() -> None:
         if not part.is_file():
             torch.save(restored(prior, mask, steps, n, jump), part.with_suffix(".new"))
             part.with_suffix(".new").rename(part)
-            print(
-                f"{mask}, {steps} steps, n = {n}, jump {jump}: {time.time() - begin:.0f} s",
-                flush=True,
-            )
+            took = time.time() - begin
+            print(f"{mask}, {steps} steps, n = {n}, jump {jump}: {took:.0f} s", flush=True)
         return torch.load(part)
 
     def frame(picture, mask, n):
         which, keep = AXES["picture"].index(picture), masks.named(mask)
         true, x = london()[SHOWN[which], None], done(mask, STEPS, n, 1)[which, None]
-        text = f"PSNR in the hole {psnr(x, true, 1 - keep).item():.1f} dB"
-        text += f", seam {(edge(x, keep) / edge(true, keep)).item():.2f}; {calls(STEPS, n)} network calls"
+        seam = (edge(x, keep) / edge(true, keep)).item()
+        text = f"PSNR in the hole {psnr(x, true, 1 - keep).item():.1f} dB, seam {seam:.2f}"
+        text += f"; {calls(STEPS, n)} network calls"
         return torch.cat([masks.apply(true, keep), x], 3), text
 
-    table = [
-        row(done("box", *setting), *setting) for setting in BY_REPEATS + EQUAL_CALLS + PAPER
-    ]
+    settings = BY_REPEATS + EQUAL_CALLS + PAPER
+    table = [row(done("box", *setting), *setting) for setting in settings]
     save_grid(FILE, frame, AXES, weights_sha256=stamp, table=table)
     size = FILE.stat().st_size + FILE.with_suffix(".webp").stat().st_size
     print(f"{FILE.name} and its sprite: {size / 1e6:.2f} MB")

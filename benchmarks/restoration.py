@@ -1,11 +1,11 @@
-"""Real faces that the prior has never seen, restored: `book/data/restoration.json` and
-`book/images/restoration.webp`.
+"""Unseen faces restored: `data/restoration.json` and `images/restoration.webp` in `book`.
 
-All 50 London test faces, and from Congress the first 50 colour and the first 50 monochrome
-validation faces by name: nobody chose among them. Four kinds of damage, each repaired by two
-methods and a classical one, seed 0, in bfloat16, with the label of the right tone. Needs the
-faces64 folder. About 70 000 network calls on one picture. Each run is kept in
-`runs/restoration` when it is done, so that an interrupted measurement goes on where it stopped.
+Real faces that the prior has never seen: all 50 London test faces, and from Congress the first
+50 colour and the first 50 monochrome validation faces by name: nobody chose among them. Four
+kinds of damage, each repaired by two methods and a classical one, seed 0, in bfloat16, with the
+label of the right tone. Needs the faces64 folder. About 70 000 network calls on one picture.
+Each run is kept in `runs/restoration` when it is done, so that an interrupted measurement goes
+on where it stopped.
 """
 
 import json
@@ -55,8 +55,9 @@ def settings(title: str, method: str) -> dict:
 
 
 def restored(prior: Prior, given: restore.Given, title: str, method: str, name: str) -> Tensor:
-    """The damaged faces of a group restored, in [-1, 1], from `runs/restoration` where these
-    weights and settings are.
+    """The damaged faces of a group restored, in [-1, 1].
+
+    From `runs/restoration` where these weights and settings are.
     """
     values, stamp = settings(title, method), SHA256["faces64"]
     number = list(METHODS).index(title)
@@ -64,13 +65,8 @@ def restored(prior: Prior, given: restore.Given, title: str, method: str, name: 
     saved = torch.load(file) if file.is_file() else {}
     if saved.get("state") != [len(given.y), values]:
         began = time.monotonic()
-        x = (
-            run(restore.restorer(prior, given, method, Noise(0), **values))
-            .float()
-            .cpu()
-            .clamp(-1, 1)
-        )
-        saved = {"state": [len(given.y), values], "x": x}
+        x = run(restore.restorer(prior, given, method, Noise(0), **values))
+        saved = {"state": [len(given.y), values], "x": x.float().cpu().clamp(-1, 1)}
         PARTS.mkdir(parents=True, exist_ok=True)
         torch.save(saved, file.with_suffix(".new"))
         file.with_suffix(".new").rename(file)
@@ -79,34 +75,26 @@ def restored(prior: Prior, given: restore.Given, title: str, method: str, name: 
 
 
 def scores(x: Tensor, truth: Tensor, given: restore.Given) -> dict[str, Tensor]:
-    """PSNR and SSIM of each face, (B,), of the missing pixels where there are such, else of
-    all.
-    """
+    """PSNR and SSIM of each face, (B,), of the missing pixels if there are any, else of all."""
     missing = None if given.m is None else 1 - given.m
     return {"psnr": metrics.psnr(x, truth, missing), "ssim": metrics.ssim(x, truth, missing)}
 
 
 def row(each: dict[str, Tensor], baseline: dict[str, Tensor] | None = None) -> dict:
-    """Mean and standard error over the faces, and those of what is won face by face on the
-    `baseline`, if given.
-    """
+    """Mean and standard error over the faces, and those of gains on a `baseline` by face."""
     if baseline is not None:
         each = each | {f"{name}_gain": values - baseline[name] for name, values in each.items()}
-    return {
-        name: [
-            round(values.mean().item(), 4),
-            round((values.std() / len(values) ** 0.5).item(), 4),
-        ]
-        for name, values in each.items()
-    }
+    rows = {}
+    for name, values in each.items():
+        error = values.std() / len(values) ** 0.5
+        rows[name] = [round(values.mean().item(), 4), round(error.item(), 4)]
+    return rows
 
 
 def compare(
     prior: Prior, faces: Tensor, title: str, name: str
 ) -> tuple[dict, dict[str, Tensor]]:
-    """The rows of a kind of damage for a group of faces, and its pictures: true, given, and
-    restored in each way.
-    """
+    """A damage's rows for a group of faces, and pictures: true, given, restored in each way."""
     given = damage(title, faces)
     old, x = classical(title, given)
     baseline = scores(x, faces, given)
@@ -129,10 +117,7 @@ def main() -> None:
             table[name][title], pictures = compare(prior, faces, title, name)
             for way, x in pictures.items():
                 tiles.setdefault((title, way), []).append(x[:few])
-    used = {
-        title: {method: settings(title, method) for method in METHODS[title]}
-        for title in METHODS
-    }
+    used = {t: {method: settings(t, method) for method in METHODS[t]} for t in METHODS}
     calls = {
         t: {m: restore.calls(prior.schedule, **values) for m, values in used[t].items()}
         for t in used

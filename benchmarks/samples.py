@@ -1,11 +1,10 @@
-"""How good are the samples, and does the prior copy? `book/data/samples.json`, four sheets, and
-the nearest faces.
+"""How good are the samples, and does the prior copy? `book/data/samples.json` and pictures.
 
 Needs the faces64 folder. Three measurements, about 385 000 network calls on single faces in
 bfloat16, and about five minutes of features:
 
 - 64 uncurated samples of each tone, picture k from `Noise(k)`, in 1000 ancestral and in 50 DDIM
-  steps.
+  steps: four sheets.
 - Squared Fréchet distances of 5000 samples to training and validation faces, in the 64
   principal directions of HOG and of pixels. Training mirrors half of the faces, so every set
   counts with its mirror images. `few` compares at equal numbers: subsets as large as the
@@ -17,7 +16,7 @@ bfloat16, and about five minutes of features:
 - Distances of samples to the nearest training face, mirrored or not, beside those of validation
   faces, which nobody copied, and of blurred training faces, which are copies. In pixels smooth
   pictures are near to everything, copies or not. Of Congress no split by person is known, so a
-  validation face may have another portrait among them.
+  validation face may have another portrait among them. One more picture has the nearest faces.
 
 Each part is kept in `runs/samples` when it is done, so that an interrupted run goes on where it
 stopped. Give weights files to have their samples measured too; the rows of weights that were
@@ -48,8 +47,7 @@ LABELS = TONES[:2]  # colour and mono; the third is no label
 SHEET, SHEET_PART = 64, 16
 PART, BATCH = 250, 50
 DIRECTIONS = 64
-# samples of each tone that are looked for among the faces, and pairs that the figure shows
-COPIES, SHOWN = 200, 6
+COPIES, SHOWN = 200, 6  # samples of a tone looked for among the faces, pairs in the figure
 SPACES = {
     "pixels": lambda faces: from_uint8(faces).flatten(1),
     "hog": lambda faces: hog(from_uint8(faces)),
@@ -67,18 +65,12 @@ class Seeds(Noise):
 
     def __call__(self, shape, device="cpu", dtype=torch.float32) -> Tensor:
         batch, *rest = shape
-        return torch.cat(
-            [
-                source((1, *rest), device, dtype)
-                for _, source in zip(range(batch), self.sources, strict=True)
-            ]
-        )
+        pairs = zip(range(batch), self.sources, strict=True)
+        return torch.cat([source((1, *rest), device, dtype) for _, source in pairs])
 
 
 def kept(prior: Prior, name: str, make: Callable[[], Tensor]) -> Tensor:
-    """What `make` gives, uint8, from `runs/samples` where an earlier run with these weights has
-    left it.
-    """
+    """What `make` gives, uint8, from `runs/samples` where a run with these weights left it."""
     file = PARTS / f"{prior.weights[:16]}-{name}.pt"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -89,9 +81,7 @@ def kept(prior: Prior, name: str, make: Callable[[], Tensor]) -> Tensor:
 
 
 def shown(prior: Prior, tone: str, way: str, steps: int, count: int) -> Tensor:
-    """`count` samples for a sheet, picture k from `Noise(k)`, uint8; `way` is "ddpm"
-    (ancestral) or "ddim".
-    """
+    """`count` samples, uint8, the k-th of `Noise(k)`; `way` is "ddpm" (ancestral) or "ddim"."""
 
     def part(first: int, last: int) -> Tensor:
         sampler = {"ddpm": ddpm, "ddim": ddim}[way]
@@ -99,35 +89,24 @@ def shown(prior: Prior, tone: str, way: str, steps: int, count: int) -> Tensor:
         return run(sampler(prior, last - first, steps, noise=noise))
 
     ends = [(first, min(first + SHEET_PART, count)) for first in range(0, count, SHEET_PART)]
-    return torch.cat(
-        [
-            kept(prior, f"{tone}-{way}-{steps}-{i}-{j}", lambda i=i, j=j: part(i, j))
-            for i, j in ends
-        ]
-    )
+    name = f"{tone}-{way}-{steps}"
+    parts = [kept(prior, f"{name}-{i}-{j}", lambda i=i, j=j: part(i, j)) for i, j in ends]
+    return torch.cat(parts)
 
 
 def drawn(prior: Prior, tone: str, steps: int, count: int) -> Tensor:
-    """`count` DDIM samples for the statistics, pictures 0.. of seed 100 in colour and of seed
-    101 in mono, uint8.
-    """
+    """`count` DDIM samples for statistics, 0.. of seed 100 (colour) or 101 (mono), uint8."""
+    seed = 100 + LABELS.index(tone)
 
     def part(first: int, last: int) -> Tensor:
         parts = [(i, min(BATCH, last - i)) for i in range(first, last, BATCH)]
-        return torch.cat(
-            [
-                run(ddim(prior, n, steps, noise=Noise(100 + LABELS.index(tone), i))).cpu()
-                for i, n in parts
-            ]
-        )
+        walks = (ddim(prior, n, steps, noise=Noise(seed, i)) for i, n in parts)
+        return torch.cat([run(walk).cpu() for walk in walks])
 
     ends = [(first, min(first + PART, count)) for first in range(0, count, PART)]
-    return torch.cat(
-        [
-            kept(prior, f"{tone}-many-{steps}-{i}-{j}", lambda i=i, j=j: part(i, j))
-            for i, j in ends
-        ]
-    )
+    name = f"{tone}-many-{steps}"
+    parts = [kept(prior, f"{name}-{i}-{j}", lambda i=i, j=j: part(i, j)) for i, j in ends]
+    return torch.cat(parts)
 
 
 def gaussian_draws(prior: GaussianPrior, count: int) -> Tensor:
@@ -143,18 +122,15 @@ def gaussian_draws(prior: GaussianPrior, count: int) -> Tensor:
 
 
 def colour_share(mean: Tensor, faces: Tensor, tones: Tensor) -> float:
-    """The share of colour in the mix of the two tones' mean faces that is nearest to `mean`
-    (3, H, W).
-    """
+    """The share of colour in the mix of the tones' mean faces nearest to `mean` (3, H, W)."""
     colour, mono = (from_uint8(faces[tones == i]).mean(0) for i in (0, 1))
     return (((mean - mono) * (colour - mono)).sum() / (colour - mono).square().sum()).item()
 
 
 def spoiled(faces: Tensor, tones: Tensor) -> dict[str, Tensor]:
-    """Faces, uint8, that are worse in ways known: blurred (pixels), noisy (in [-1, 1]),
-    replaced by ghosts (share).
+    """Faces, uint8, worse in ways known: blurred (pixels), noisy (in [-1, 1]), ghosts (share).
 
-    A ghost is the mean of two faces of one tone.
+    A ghost, the mean of two faces of one tone, replaces a face.
     """
     x = from_uint8(faces)
     other = x.clone()
@@ -163,9 +139,8 @@ def spoiled(faces: Tensor, tones: Tensor) -> dict[str, Tensor]:
     ghosts, place = to_uint8((x + other) / 2), torch.arange(len(x))[:, None, None, None] % 4
     rows = {}
     for sigma in (0.5, 1.0):
-        rows[f"blur {sigma}"] = to_uint8(
-            torch.from_numpy(gaussian(x.numpy(), (0, 0, sigma, sigma), mode="nearest"))
-        )
+        blurred = gaussian(x.numpy(), (0, 0, sigma, sigma), mode="nearest")
+        rows[f"blur {sigma}"] = to_uint8(torch.from_numpy(blurred))
     for sigma in (0.05, 0.1):
         rows[f"noise {sigma}"] = to_uint8(x + sigma * Noise(103).like(x))
     for share in (0.25, 0.5, 1.0):
@@ -174,11 +149,10 @@ def spoiled(faces: Tensor, tones: Tensor) -> dict[str, Tensor]:
 
 
 class Space:
-    """Principal directions of what `raw` makes of the training faces (m, 3, H, W), uint8;
-    called, it gives coordinates.
+    """Principal directions of what `raw` makes of the training faces (m, 3, H, W), uint8.
 
-    `near` finds the nearest training face by root-mean-square over all pixels, or in the
-    coordinates of HOG.
+    Called, it gives coordinates. `near` finds the nearest training face by root-mean-square
+    over all pixels, or in the coordinates of HOG.
     """
 
     def __init__(self, name: str, train: Tensor):
@@ -187,9 +161,8 @@ class Space:
         i = torch.arange(len(train))
         half = pairs[i, i % 2]  # every other face mirrored
         self.mean, self.directions, variances, rest = fit_gaussian(half, DIRECTIONS)
-        self.explained = float(
-            variances.sum() / (variances.sum() + rest * (half.shape[1] - DIRECTIONS))
-        )
+        whole = variances.sum() + rest * (half.shape[1] - DIRECTIONS)
+        self.explained = float(variances.sum() / whole)
         self.train = self._project(pairs)
         self._known = pairs / pairs.shape[2] ** 0.5 if name == "pixels" else self.train
 
@@ -198,15 +171,12 @@ class Space:
         return torch.cat([self._project(self._pairs(part)) for part in faces.split(PART)])
 
     def near(self, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The nearest training face, or its mirror image, to each: distances, indices, 1 where
-        mirrored.
-        """
+        """The nearest training face or mirror image: distances, indices, 1 where mirrored."""
         features = self.raw(faces)
-        features = (
-            features / features.shape[1] ** 0.5
-            if self.name == "pixels"
-            else self._project(features)
-        )
+        if self.name == "pixels":
+            features = features / features.shape[1] ** 0.5
+        else:
+            features = self._project(features)
         best, index = torch.cdist(features, self._known.flatten(0, 1)).min(1)
         return best, index // 2, index % 2
 
@@ -218,7 +188,7 @@ class Space:
 
 
 def subsets(tones: Tensor, like: Tensor) -> list[Tensor]:
-    """As many disjoint index sets as there are with as many faces of each tone as `like` has."""
+    """As many disjoint index sets as there are with as many of each tone as `like` has."""
     parts = []
     for tone in like.unique():
         size = int((like == tone).sum())
@@ -230,10 +200,9 @@ def subsets(tones: Tensor, like: Tensor) -> list[Tensor]:
 def distances(
     of: Tensor, tones: Tensor, train: Tensor, val: Tensor, like: Tensor
 ) -> dict[str, float]:
-    """A row: squared Fréchet distances of features (n, 2, d), all of them and subsets as large
-    as the validation set.
+    """A row: squared Fréchet distances of features (n, 2, d), of all and of subsets.
 
-    `few` is none where there are too few faces for a subset.
+    Subsets are as large as the validation set; `few` is none with too few faces for one.
     """
     flat = of.flatten(0, 1)
     parts = [frechet(of[i].flatten(0, 1), train) for i in subsets(tones, like)]
@@ -251,27 +220,19 @@ def distances(
 def close(
     of: Tensor, val: Tensor, quantiles: Sequence[float] = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 ) -> dict:
-    """Quantiles of nearest distances, and the shares that are nearer than the 5 % and the 50 %
-    quantile of `val`.
-    """
+    """Quantiles of nearest distances, and the shares below `val`'s 5 % and 50 % quantiles."""
     shares = {
         f"nearer_than_{q}": (of < val.quantile(q)).double().mean().item() for q in (0.05, 0.5)
     }
-    return {
-        "count": len(of),
-        "quantiles": {str(q): of.quantile(q).item() for q in quantiles},
-    } | shares
+    found = {str(q): of.quantile(q).item() for q in quantiles}
+    return {"count": len(of), "quantiles": found} | shares
 
 
 def copies(space: Space, sets: dict[str, tuple[Tensor, Tensor]]) -> dict:
-    """For each tone how near the faces of some sets (faces, tones) are to training faces, "val"
-    giving the scale.
-    """
+    """By tone how near sets of (faces, tones) are to training faces, "val" giving the scale."""
     result = {}
     for i, tone in enumerate(LABELS):
-        found = {
-            name: space.near(faces[tones == i])[0] for name, (faces, tones) in sets.items()
-        }
+        found = {name: space.near(x[of == i])[0] for name, (x, of) in sets.items()}
         result[tone] = {name: close(distance, found["val"]) for name, distance in found.items()}
     return result
 
@@ -288,10 +249,8 @@ def closest(
     ranks = distance.argsort()
     london = torch.tensor([names[i].startswith("london") for i in index])
     chosen = ranks[~london[ranks]][:SHOWN]
-    faces = torch.stack(
-        [train[index[k]].flip(2) if mirrored[k] else train[index[k]] for k in chosen]
-    )
-    return torch.cat([samples[chosen], faces]), {
+    faces = [train[index[k]].flip(2) if mirrored[k] else train[index[k]] for k in chosen]
+    return torch.cat([samples[chosen], torch.stack(faces)]), {
         "distances": distance[chosen].tolist(),
         "names": [names[index[k]] for k in chosen],
         "london": int(london.sum()),
@@ -307,9 +266,7 @@ def main(
     faces: int | None = None,
     folder: Path = ROOT / "book",
 ) -> None:
-    """Measure the shipped weights, and those in `files` by distance only; `faces` limits the
-    training faces.
-    """
+    """Measure the shipped weights, `files` by distance only; `faces` limits training faces."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "data").mkdir(exist_ok=True)
     train, tones, names = load_faces64(split="train")
@@ -323,9 +280,8 @@ def main(
     spoils = spoiled(train[:count], tones[:count])
     sets = {"train": (train[:count], tones[:count]), "val": (val, val_tones)}
     sets |= {name: (pictures, tones[:count]) for name, pictures in spoils.items()}
-    mean, directions, variances, rest = fit_gaussian(
-        from_uint8(train), min(256, len(train) - 1)
-    )
+    most = min(256, len(train) - 1)
+    mean, directions, variances, rest = fit_gaussian(from_uint8(train), most)
     fitted = GaussianPrior(mean.reshape(train.shape[1:]), rest, directions, variances)
     sets["fitted gaussian"] = gaussian_draws(fitted, count), labels
     measured, shares = {}, {}
@@ -335,19 +291,12 @@ def main(
         measured[sha] = Path(file).name
         for tone, prior in priors.items() if file == "faces64" else ():
             for way, walk in (("ddpm", ancestral), ("ddim", steps)):
-                picture = sheet(
-                    from_uint8(shown(prior, tone, way, walk, min(SHEET, count))), columns=8
-                )
-                picture.save(
-                    folder / "images" / f"samples-{tone}-{walk}.webp",
-                    quality=92,
-                    method=6,
-                    xmp=sha.encode(),
-                )
-        samples = torch.cat(
-            [drawn(prior, tone, steps, numbers[tone]) for tone, prior in priors.items()]
-        )
-        sets[f"{sha} samples"] = samples, labels
+                pictures = from_uint8(shown(prior, tone, way, walk, min(SHEET, count)))
+                place = folder / "images" / f"samples-{tone}-{walk}.webp"
+                picture = sheet(pictures, columns=8)
+                picture.save(place, quality=92, method=6, xmp=sha.encode())
+        samples = [drawn(prior, tone, steps, numbers[tone]) for tone, prior in priors.items()]
+        sets[f"{sha} samples"] = torch.cat(samples), labels
         alone = load_net(file).gaussian()
         sets[f"{sha} gaussian"] = gaussian_draws(alone, count), labels
         shares[sha] = colour_share(alone.mean, train, tones)
@@ -359,11 +308,8 @@ def main(
         chosen = torch.cat([(of == i).nonzero().flatten()[:COPIES] for i in range(len(LABELS))])
         return pictures[chosen], of[chosen]
 
-    suspects = {
-        "samples": some(f"{shipped} samples"),
-        "val": sets["val"],
-        "blur 1.0": some("blur 1.0"),
-    }
+    suspects = {"samples": some(f"{shipped} samples"), "val": sets["val"]}
+    suspects["blur 1.0"] = some("blur 1.0")
     rows, explained, near, tiles, pairs = {name: {} for name in sets}, {}, {}, [], {}
     for name in SPACES:
         space = Space(name, train)
@@ -379,9 +325,7 @@ def main(
 
     table = folder / "data" / "samples.json"
     old = json.loads(table.read_text())["weights"] if table.is_file() else {}
-    old = {
-        sha: row for sha, row in old.items() if (row["count"], row["steps"]) == (count, steps)
-    }
+    old = {k: row for k, row in old.items() if (row["count"], row["steps"]) == (count, steps)}
     new = {
         sha: {"file": file, "count": count, "steps": steps, "gaussian_colour": shares[sha]}
         | {name: rows.pop(f"{sha} {name}") for name in ("samples", "gaussian")}

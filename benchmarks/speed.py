@@ -1,7 +1,6 @@
 """What the samplers add to the network's time, and what batches save: `make bench`.
 
-Ratios are taken in one run, sampler and bare network in turn, so that a busy machine slows both
-alike.
+Ratios are taken in one run, sampler and network in turn: a busy machine slows both alike.
 """
 
 import json
@@ -20,26 +19,20 @@ POOL, BLUR, JPEG, HOLE = AveragePool(4), Blur.gaussian(2), Jpeg(10), masks.box()
 
 
 def undo(sampler: Callable, A, *sigma: float, **settings) -> Callable:
-    """How to make `sampler` for what A measures of the pictures x, which is done before the
-    clock starts.
-    """
-    return lambda prior, x, steps: sampler(
-        prior, A(x), A, *sigma, steps=steps, noise=Noise(0), **settings
-    )
+    """How to make `sampler` for what A measures of x, which is done before the clock starts."""
+
+    def make(prior, x: Tensor, steps: int):
+        return sampler(prior, A(x), A, *sigma, steps=steps, noise=Noise(0), **settings)
+
+    return make
 
 
-PLAIN = {  # J = 2 walks each step but the last twice
-    "ddpm": lambda prior, x, steps: samplers.ddpm(prior, len(x), steps, Noise(0)),
-    "ddim": lambda prior, x, steps: samplers.ddim(prior, len(x), steps, noise=Noise(0)),
-    "fuzzy, J = 2": lambda prior, x, steps: samplers.fuzzy(
-        prior, x, 0.5, steps // 2 + 1, 2, Noise(0)
-    ),
-    "repaint, J = 2": lambda prior, x, steps: samplers.repaint(
-        prior, x, HOLE, steps // 2 + 1, 2, Noise(0)
-    ),
-    "ilvr": lambda prior, x, steps: samplers.ilvr(
-        prior, x, POOL.project, steps, noise=Noise(0)
-    ),
+PLAIN = {  # of prior, pictures, number of steps; J = 2 walks each step but the last twice
+    "ddpm": lambda p, x, n: samplers.ddpm(p, len(x), n, Noise(0)),
+    "ddim": lambda p, x, n: samplers.ddim(p, len(x), n, noise=Noise(0)),
+    "fuzzy, J = 2": lambda p, x, n: samplers.fuzzy(p, x, 0.5, n // 2 + 1, 2, Noise(0)),
+    "repaint, J = 2": lambda p, x, n: samplers.repaint(p, x, HOLE, n // 2 + 1, 2, Noise(0)),
+    "ilvr": lambda p, x, n: samplers.ilvr(p, x, POOL.project, n, noise=Noise(0)),
     "ddrm, ×4": undo(samplers.ddrm, POOL),
     "ddrm, blur and noise": undo(samplers.ddrm, BLUR, 0.02),
     "ddrm_jpeg": undo(samplers.ddrm_jpeg, JPEG, start=1000),
@@ -69,9 +62,7 @@ def seconds(work: Callable, device: str) -> float:
 
 
 def bare_loop(prior, x: Tensor, calls: int, gradient: bool = False) -> None:
-    """The network alone, `calls` times, each with the gradient of one number: what no sampler
-    can be faster than.
-    """
+    """The network `calls` times, each with one number's gradient: no sampler can be faster."""
     levels = torch.full((len(x),), 500, device=x.device)
     labels = torch.zeros_like(levels)
     with torch.set_grad_enabled(gradient):
@@ -85,8 +76,7 @@ def bare_loop(prior, x: Tensor, calls: int, gradient: bool = False) -> None:
 def overhead(
     name: str, make: Callable, device: str, batch: int, gradient: bool, steps: int, rounds: int
 ) -> dict:
-    """Sampler time over bare network time for the same number of calls, the median of `rounds`
-    pairs.
+    """Sampler time over bare network time for as many calls, the median of `rounds` pairs.
 
     The two take turns call by call, for other programs slow a machine for moments.
     """
@@ -105,9 +95,7 @@ def overhead(
 def batching(
     device: str, dtype: torch.dtype, batch: int = 16, steps: int = 3, rounds: int = 3
 ) -> dict:
-    """DDNM's time for `batch` faces one by one over its time for all at once, the median of
-    `rounds` pairs.
-    """
+    """DDNM's time for `batch` faces one by one over all at once, median of `rounds` pairs."""
     prior = load_prior(device=device, dtype=dtype)
     x = torch.zeros(batch, 3, 64, 64, device=device)
 
@@ -120,18 +108,14 @@ def batching(
 
     restore(x)
     what = f"one by one over one batch, ddnm {str(dtype)[6:]}"
-    ratios = [
-        seconds(one_by_one, device) / seconds(lambda: restore(x), device) for _ in range(rounds)
-    ]
+    at_once = partial(restore, x)
+    ratios = [seconds(one_by_one, device) / seconds(at_once, device) for _ in range(rounds)]
     return {"what": what, "batch": batch, "ratio": statistics.median(ratios)}
 
 
 def show(row: dict) -> None:
     """A row as one line, as soon as it is measured."""
-    rounded = {
-        key: round(value, 3) if isinstance(value, float) else value
-        for key, value in row.items()
-    }
+    rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}
     print(json.dumps(rounded, ensure_ascii=False), flush=True)
 
 

@@ -1,5 +1,4 @@
-"""How much of a given face arrives, for a weight per fusion and a weight per run:
-`book/data/strength.json`.
+"""How much of a given face arrives, with a weight per fusion or run: `book/data/strength.json`.
 
 Faces restored with one and the same noise can differ only by what was given. So the regression
 of the results on the given faces says which share of a difference between two given faces is
@@ -29,9 +28,7 @@ SETTINGS = [(20, 1), (50, 1), (1000, 1), (20, 3), (50, 5), (20, 10)]  # steps, r
 
 
 def retained(x: Tensor, y: Tensor, dims: tuple[int, ...] = (0, 1, 2, 3)) -> Tensor:
-    """The slope of the regression of the results x on the given y, both (faces, 3, H, W),
-    summed over `dims`.
-    """
+    """The slope of results x regressed on given y, (faces, 3, H, W), summed over `dims`."""
     x, y = x - x.mean(0), y - y.mean(0)
     return (x * y).sum(dims) / y.square().sum(dims)
 
@@ -40,16 +37,12 @@ def by_band(x: Tensor, y: Tensor) -> list[float]:
     """The same, octave by octave of Haar's wavelets, coarse ones first."""
     basis = Basis.haar(x.shape[-1])
     x, y = basis.V_adjoint(x), basis.V_adjoint(y)
-    return [
-        retained(x[..., basis.bands == k], y[..., basis.bands == k], (0, 1, 2)).item()
-        for k in basis.bands.unique()
-    ]
+    bands = [basis.bands == k for k in basis.bands.unique()]
+    return [retained(x[..., band], y[..., band], (0, 1, 2)).item() for band in bands]
 
 
 def seeds(per: str, steps: int) -> range:
-    """The seeds of a setting: the mean over the noise matters to the weight per run, so it gets
-    more of them.
-    """
+    """A setting's seeds: more for a weight per run, to which the mean over noise matters."""
     return range(1 if per == "fusion" else 3 if steps > 500 else 6)
 
 
@@ -63,15 +56,11 @@ def restored(prior: Prior, per: str, steps: int, repeats: int, seed: int) -> Ten
 
 
 def row(x: Tensor, per: str, steps: int, repeats: int) -> dict:
-    """One line of the table: a setting, and for each weight the share of the given faces that
-    is left.
-    """
+    """A line of the table: a setting, and for each weight the share of given faces left."""
     y, weights = london()[FACES], range(x.shape[1])
     shares = [[retained(x[seed, k], y).item() for seed in range(len(x))] for k in weights]
-    bands = [
-        torch.tensor([by_band(x[seed, k], y) for seed in range(len(x))]).mean(0).tolist()
-        for k in weights
-    ]
+    by_seed = [[by_band(x[seed, k], y) for seed in range(len(x))] for k in weights]
+    bands = [torch.tensor(lines).mean(0).tolist() for lines in by_seed]
     return {
         "per": per,
         "steps": steps,
@@ -93,17 +82,13 @@ def main() -> None:
         if not part.is_file():
             torch.save(restored(prior, *setting), part.with_suffix(".new"))
             part.with_suffix(".new").rename(part)
-            print(
-                "per {}, {} steps, J = {}, seed {}".format(*setting),
-                f"{time.time() - begin:.0f} s",
-                flush=True,
-            )
+            took = f"{time.time() - begin:.0f} s"
+            print("per {}, {} steps, J = {}, seed {}".format(*setting), took, flush=True)
         return torch.load(part)
 
     def kept(*setting):
-        return row(
-            torch.stack([done(*setting, seed) for seed in seeds(*setting[:2])]), *setting
-        )
+        xs = [done(*setting, seed) for seed in seeds(*setting[:2])]
+        return row(torch.stack(xs), *setting)
 
     result = {
         "weights_sha256": stamp,

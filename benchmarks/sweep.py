@@ -1,5 +1,4 @@
-"""Which settings to restore with: `book/data/sweep.json`, from which the presets of
-`restore.py` are taken.
+"""Which settings to restore with: `book/data/sweep.json`, the source of `restore.py`'s presets.
 
 Each method is tried with a grid of settings on eight London validation faces, never on the test
 faces. Needs the faces64 folder. The best mean PSNR wins; what the settings change by less than
@@ -23,7 +22,7 @@ from fuzzydiff_lite.noise import Noise
 from fuzzydiff_lite.weights import SHA256
 
 FILE = Path(__file__).parents[1] / "book" / "data" / "sweep.json"
-# one for each task; ×2 and ×8 go with ×4
+# One for each task; ×2 and ×8 go with ×4.
 TITLES = ["hole", "×4", "colouring", "Gaussian blur", "noise", "JPEG 10"]
 STEPS, MARGIN = 50, 0.1
 AXES = {  # method -> setting -> values
@@ -44,7 +43,7 @@ AXES = {  # method -> setting -> values
 
 
 def combinations(method: str, noisy: bool) -> Iterator[dict]:
-    """Every combination of the values of a method; without noise DiffPIR's lam changes nothing."""
+    """Every combination of a method's values; without noise DiffPIR's lam changes nothing."""
     axes = dict(AXES[method])
     if method == "diffpir" and not noisy:
         axes["lam"] = [1.0]
@@ -75,11 +74,8 @@ def main(titles: list[str]) -> None:
     faces = from_uint8(load_faces64(split="val", source="london")[0])[::3][:8]
     result = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     if result.get("weights_sha256") != SHA256["faces64"]:
-        result = {
-            "weights_sha256": SHA256["faces64"],
-            "command": "python -m benchmarks.sweep",
-            "rows": {},
-        }
+        result = {"weights_sha256": SHA256["faces64"], "command": "python -m benchmarks.sweep"}
+        result["rows"] = {}
     for title in titles or TITLES:
         for method in restore.TASKS[TASKS[title]]:
             known = [row["settings"] for row in result["rows"].get(title, {}).get(method, [])]
@@ -87,9 +83,8 @@ def main(titles: list[str]) -> None:
                 continue
             began = time.monotonic()
             result["rows"].setdefault(title, {})[method] = measured(title, method, faces, prior)
-            FILE.write_text(
-                json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
+            text = json.dumps(result, indent=1, ensure_ascii=False)
+            FILE.write_text(text + "\n", encoding="utf-8")
             print(f"{title}, {method}: {time.monotonic() - began:.0f} s", flush=True)
 
 

@@ -1,6 +1,4 @@
-"""The damage that the sweep and the comparison repair, by name, and what classical methods make
-of it.
-"""
+"""Damage that sweep and comparison repair, by name, and what classical methods make of it."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ TASKS = {  # title -> the task of `fuzzydiff restore`
 MASKS = {
     "hole": masks.box(),
     "half face": masks.half(),
-    # which `benchmarks.restoration` alone repairs
-    "50 % of pixels missing": masks.random_pixels(0.5),
+    "50 % of pixels missing": masks.random_pixels(0.5),  # for `benchmarks.restoration` alone
     "90 % of pixels missing": masks.random_pixels(0.1),
 }
 OPERATORS = {
@@ -44,9 +41,7 @@ OPERATORS = {
 
 
 def damage(title: str, x: Tensor) -> Given:
-    """The faces x (B, 3, 64, 64), damaged; measurement noise is that of seed 1, picture by
-    picture.
-    """
+    """Faces x (B, 3, 64, 64), damaged; measurement noise is seed 1's, picture by picture."""
     if title in MASKS:
         m = MASKS[title]
         return Given(m * x, Inpaint(m), 0.0, m * x, m)
@@ -58,7 +53,7 @@ def damage(title: str, x: Tensor) -> Given:
 
 
 def classical(title: str, given: Given) -> tuple[str, Tensor]:
-    """What needs no training: the name of a method and its pictures, (B, 3, 64, 64) in [-1, 1]."""
+    """What needs no training: a method's name and its pictures, (B, 3, 64, 64) in [-1, 1]."""
     if title in MASKS:
         return "biharmonic", biharmonic(given.y, given.m)
     if title in ("×4", "×8"):
@@ -76,9 +71,7 @@ def classical(title: str, given: Given) -> tuple[str, Tensor]:
 
 
 def biharmonic(y: Tensor, mask: Tensor) -> Tensor:
-    """The pixels where `mask` (1, 1, H, W) is 0, filled in smoothly from their rim, without a
-    prior of faces.
-    """
+    """Pixels where `mask` (1, 1, H, W) is 0, filled in smoothly from their rim, no prior."""
     missing = (mask[0, 0] == 0).numpy()
     return _each(y, lambda p: restoration.inpaint_biharmonic(p, missing, channel_axis=-1))
 

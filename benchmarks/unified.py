@@ -31,8 +31,7 @@ ROOT = Path(__file__).parents[1]
 FILE, PARTS = ROOT / "book" / "data" / "unified.json", ROOT / "runs" / "unified"
 SIGMA, STEPS = 0.02, 40
 TIMES = (1, 5, 25)  # how much larger the errors are taken to be than the map says
-# doubts from which on a binary map cuts, and noises that are taken for everywhere
-BEYOND = (0.05, 0.25, 1)
+BEYOND = (0.05, 0.25, 1)  # doubts where a binary map cuts, noises taken for everywhere
 WEIGHTS = (0.1, 0.3, 1)  # m of what is not doubted at all, fusion by fusion
 
 
@@ -67,26 +66,19 @@ def measured(A, y: Tensor, doubt: Tensor, area: Tensor) -> Damaged:
 
 
 def damage(x: Tensor) -> dict[str, Damaged]:
-    """The faces x (B, 3, 64, 64), damaged in four ways: the first by noise, the others by what
-    is no noise.
-    """
+    """Faces x (B, 3, 64, 64), damaged in four ways: first by noise, then by what is none."""
     half, whole, noise = AveragePool(2), Denoise(), Noise(1)
-    # from 0.02 at the left to 1 at the right
+    # From 0.02 at the left to 1 at the right.
     grain = 0.02 * 50 ** torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
     grainy = half(x) + grain * noise.like(half(x)) + SIGMA * noise.like(half(x))
     stain = blob(40, 22, 13, 3)
-    stained = measure(
-        half,
-        (1 - stain) * x + stain * torch.tensor([0.1, -0.3, -0.6])[:, None, None],
-        SIGMA,
-        noise,
-    )
+    brown = torch.tensor([0.1, -0.3, -0.6])[:, None, None]
+    stained = measure(half, (1 - stain) * x + stain * brown, SIGMA, noise)
     hole = blob(30, 36, 11, 2)
     holed = measure(whole, (1 - hole) * x - hole, SIGMA, noise)
     tint = blob(36, 40, 16, 4)
-    tinted = measure(
-        whole, x + tint * torch.tensor([-0.3, 0.4, -0.1])[:, None, None], SIGMA, noise
-    )
+    shift = torch.tensor([-0.3, 0.4, -0.1])[:, None, None]
+    tinted = measure(whole, x + tint * shift, SIGMA, noise)
     everywhere = torch.full((1, 3, 64, 64), SIGMA)
     right = (torch.arange(64) >= 32).float().expand(1, 1, 64, 64)
     colours = torch.cat([torch.zeros(1, 1, 64, 64), 0.4 * tint.expand(1, 2, 64, 64)], 1)
@@ -107,19 +99,15 @@ def ways(d: Damaged) -> dict[str, Rule]:
     """Every way to use the map of doubts, with its settings, as a rule."""
     maps = {k: (d.spread**2 + (k * d.doubt) ** 2).sqrt() for k in TIMES}
     weight = share_kept(torch.where(d.spread.isinf(), torch.inf, d.doubt), 0.25**2)
+    cuts = {c: torch.where(d.doubt > c, torch.inf, d.spread) for c in BEYOND}
+    shares = {k: share_kept(spread, 1.0) for k, spread in maps.items()}
     return (
         {"trust all": spectral_rule(d.spread)}
         | {f"one noise, {c}": spectral_rule((d.spread**2 + c**2).sqrt()) for c in BEYOND}
-        | {
-            f"cut, {c}": spectral_rule(torch.where(d.doubt > c, torch.inf, d.spread))
-            for c in BEYOND
-        }
+        | {f"cut, {c}": spectral_rule(spread) for c, spread in cuts.items()}
         | {f"fuzzy, {m}": fuzzy_rule(m * weight) for m in WEIGHTS}
         | {f"mapped DDRM, {k}": spectral_rule(spread) for k, spread in maps.items()}
-        | {
-            f"mapped fuzzy, {k}": fuzzy_rule(share_kept(spread, 1.0), variance=1.0)
-            for k, spread in maps.items()
-        }
+        | {f"mapped fuzzy, {k}": fuzzy_rule(share, variance=1.0) for k, share in shares.items()}
     )
 
 
@@ -127,12 +115,8 @@ def runs(prior, x: Tensor) -> Iterator[tuple[str, str, Damaged, Iterator]]:
     """All runs: the damage, the way, what was given, the sampler."""
     for title, damaged in damage(x).items():
         for way, rule in ways(damaged).items():
-            yield (
-                title,
-                way,
-                damaged,
-                unified(prior, damaged.given, rule, damaged.basis, STEPS, noise=Noise(0)),
-            )
+            sampler = unified(prior, damaged.given, rule, damaged.basis, STEPS, noise=Noise(0))
+            yield title, way, damaged, sampler
 
 
 def main() -> None:
@@ -142,20 +126,16 @@ def main() -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     done, scores = json.loads(file.read_text()) if file.is_file() else {}, {}
     for title, way, damaged, sampler in runs(prior, x):
-        if f"{title}, {way}" not in done:
+        name = f"{title}, {way}"
+        if name not in done:
             z, area = run(sampler).float().clamp(-1, 1).cpu(), (damaged.area > 0.05).float()
-            done[f"{title}, {way}"] = [psnr(z, x).mean().item(), psnr(z, x, area).mean().item()]
+            done[name] = [psnr(z, x).mean().item(), psnr(z, x, area).mean().item()]
             file.write_text(json.dumps(done))
-            print(
-                title, way, *(f"{score:.2f}" for score in done[f"{title}, {way}"]), flush=True
-            )
-        scores.setdefault(title, {})[way] = done[f"{title}, {way}"]
-    facts = {
-        "weights_sha256": SHA256["faces64"],
-        "command": "python -m benchmarks.unified",
-        "steps": STEPS,
-    }
-    FILE.write_text(json.dumps(facts | {"faces": len(x), "scores": scores}, indent=1) + "\n")
+            print(title, way, *(f"{score:.2f}" for score in done[name]), flush=True)
+        scores.setdefault(title, {})[way] = done[name]
+    facts = {"weights_sha256": SHA256["faces64"], "command": "python -m benchmarks.unified"}
+    facts |= {"steps": STEPS, "faces": len(x), "scores": scores}
+    FILE.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

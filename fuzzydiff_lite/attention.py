@@ -1,6 +1,4 @@
-"""Diffusion projection attention (El Helou, ICIP 2023): finding what a prior does not expect in
-a picture.
-"""
+"""Diffusion projection attention (El Helou, ICIP 2023): what in a picture surprises a prior."""
 
 from __future__ import annotations
 
@@ -32,13 +30,10 @@ PAPER = {
     "blur": None,
     "shared": True,
 }  # as the slides of the paper have it
-# what a projection draws shares no number with the sampler that restores with the same seed
-BRANCH = 5
-# deviations from which on `correct` distrusts a pixel: with fewer, small doubts change a face
-SURE = 3.0
+BRANCH = 5  # projections share no number with what a sampler of the same seed draws
+SURE = 3.0  # deviations that make `correct` distrust a pixel: fewer would change all of a face
 LEAST_LIKENESS = 0.22  # of a face, damaged or not: benchmarks/attention.py says why
-# no deviation is smaller: a pixel that never changes would make any change infinite
-LEAST = 1e-6
+LEAST = 1e-6  # no deviation is smaller: where nothing changes, any change would be infinite
 
 
 def residuals(
@@ -50,8 +45,7 @@ def residuals(
     noise: Noise | None = None,
     shared: bool = False,
 ) -> Tensor:
-    """What projections take away from pictures x (B, 3, H, W) in [-1, 1]: x minus them, (B,
-    len(depths), 3, H, W).
+    """Pictures x (B, 3, H, W) in [-1, 1] minus their projections, (B, len(depths), 3, H, W).
 
     The projection to a depth noises x to that level and denoises it again, as `sdedit` does, on
     the levels of `steps` steps from the top; one step is the prior's guess of the clean
@@ -87,9 +81,7 @@ def squared(r: Tensor, blur: float | None = 1.0) -> Tensor:
 
 
 def gaussian(e: Tensor, sigma: float) -> Tensor:
-    """`e` (..., H, W) blurred by a Gaussian of `sigma` pixels, cut off beyond 4 of them; the
-    borders repeat outwards.
-    """
+    """`e` (..., H, W) blurred by a Gaussian of `sigma` pixels, cut at 4 sigma; edges repeat."""
     if sigma == 0:
         return e
     reach = round(4 * sigma)
@@ -110,9 +102,10 @@ def errors(
     blur: float | None = 1.0,
     shared: bool = False,
 ) -> Tensor:
-    """How much projections change pictures x (B, 3, H, W) in [-1, 1]: the `squared`
-    `residuals`, whose arguments and errors these are, (B, len(depths), 3 | 2, H, W). The
-    paper's: errors(prior, x, **PAPER).
+    """How much projections change pictures x (B, 3, H, W) in [-1, 1].
+
+    The result, (B, len(depths), 3 | 2, H, W), is the `squared` `residuals`, whose arguments and
+    errors these are. The paper's: errors(prior, x, **PAPER).
     Eq. (projection-error) and (opponent-error), book/13_attention.
     """
     return squared(residuals(prior, x, depths, steps, draws, noise, shared), blur)
@@ -120,11 +113,11 @@ def errors(
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and deviation of the projection's errors on good faces, (D, 3 | 2, H, W): what
-    change is usual, and where.
+    """Mean and deviation of the projection's errors on good faces, (D, 3 | 2, H, W).
 
-    `face` (3, H, W) is the mean of these faces. The other fields say how the errors were made
-    (see `errors`), with which prior, on how many pictures.
+    They say what change is usual, and where. `face` (3, H, W) is the mean of these faces. The
+    other fields say how the errors were made (see `errors`), with which prior, on how many
+    pictures.
     Eq. (projection-statistics), book/13_attention.
     """
 
@@ -141,13 +134,10 @@ class Statistics:
     pictures: int
 
     def save(self, path: str | Path) -> None:
-        """Write a `.safetensors` file in half precision: of mean and deviation the roots, which
-        it holds better.
-        """
+        """Write a `.safetensors` file in half precision, of mean and deviation the roots."""
         fields = asdict(self)
-        tensors = {
-            name: fields.pop(name).sqrt().half().contiguous() for name in ("mean", "deviation")
-        }
+        names = ("mean", "deviation")  # whose roots half precision holds better
+        tensors = {name: fields.pop(name).sqrt().half().contiguous() for name in names}
         tensors["face"] = fields.pop("face").half().contiguous()
         save_file(tensors, path, {"attention": json.dumps(fields)})
 
@@ -175,24 +165,21 @@ class Statistics:
         return (e - self.mean.to(e)) / self.deviation.to(e).clamp(min=LEAST)
 
     def check(self, prior: Prior) -> Statistics:
-        """Itself; ValueError where it was made with another prior, which would expect other
-        changes.
-        """
+        """Itself; ValueError where made with another prior, which expects other changes."""
         advice = "fit new ones: `fuzzydiff attention fit`"
         if self.weights != prior.weights:
             own, other = (str(weights)[:8] for weights in (prior.weights, self.weights))
             raise ValueError(
                 f"the statistics belong to the weights {other}, the prior has {own}: {advice}"
             )
-        if self.tone != tone_of(prior):
+        tone, shape = tone_of(prior), tuple(self.mean.shape)
+        if self.tone != tone:
             raise ValueError(
-                f"the statistics are of tone {self.tone}, the prior of {tone_of(prior)}: "
-                f"{advice}"
+                f"the statistics are of tone {self.tone}, the prior of {tone}: {advice}"
             )
-        if tuple(self.mean.shape[-2:]) != tuple(prior.shape[-2:]):
+        if shape[-2:] != tuple(prior.shape[-2:]):
             raise ValueError(
-                f"the statistics are of shape {tuple(self.mean.shape)}, the pictures "
-                f"{prior.shape}: {advice}"
+                f"the statistics are of shape {shape}, the pictures {prior.shape}: {advice}"
             )
         return self
 
@@ -212,16 +199,14 @@ def fit(
     noise: Noise | None = None,
     shared: bool = False,
 ) -> Statistics:
-    """Statistics of the projection's errors on good faces: batches (B, 3, H, W) in [-1, 1],
-    each taken once.
+    """Statistics of the projection's errors on good faces: batches (B, 3, H, W) in [-1, 1].
 
-    Raises ValueError for fewer than two pictures. Eq. (projection-statistics),
-    book/13_attention.
+    Each batch is taken once. Raises ValueError for fewer than two pictures.
+    Eq. (projection-statistics), book/13_attention.
     """
     noise, count, total, square, faces = noise or Noise(), 0, 0.0, 0.0, 0.0
     for x in batches:
-        # the faces of the next batch get noise of their own
-        here = Noise(noise.seed, noise.first + count)
+        here = Noise(noise.seed, noise.first + count)  # every face gets noise of its own
         e = errors(prior, x, depths, steps, draws, here, blur, shared).double()
         count, total, square = count + len(x), total + e.sum(0), square + e.square().sum(0)
         faces = faces + x.sum(0)
@@ -234,16 +219,15 @@ def fit(
 
 
 def load_statistics(prior: Prior, paper: bool = False) -> Statistics:
-    """The shipped statistics for a prior; `paper`: those of the paper's own errors, in colour
-    only.
+    """The shipped statistics for a prior; `paper`: of the paper's own errors, in colour only.
 
     Raises ValueError for a prior with other weights or another tone than they were made with.
     """
     path = FOLDER / f"attention-{'paper' if paper else tone_of(prior)}.safetensors"
     if not path.is_file():
         raise ValueError(
-            f"no statistics ship for the tone {tone_of(prior)}: fit them with `fuzzydiff "
-            "attention fit`"
+            f"no statistics ship for the tone {tone_of(prior)}: "
+            "fit them with `fuzzydiff attention fit`"
         )
     return Statistics.load(path).check(prior)
 
@@ -251,9 +235,10 @@ def load_statistics(prior: Prior, paper: bool = False) -> Statistics:
 def z_scores(
     prior: Prior, x: Tensor, statistics: Statistics, noise: Noise | None = None
 ) -> Tensor:
-    """How unusual the projection's errors are, in deviations from what is usual at each depth
-    and pixel, (B, D, 3 | 2, H, W). `noise`: as for `errors`. Raises ValueError like `sdedit`
-    and `Statistics.check`.
+    """How unusual the projection's errors are, (B, D, 3 | 2, H, W).
+
+    In deviations from what is usual at each depth and pixel. `noise`: as for `errors`. Raises
+    ValueError like `sdedit` and `Statistics.check`.
     Eq. (z-score), book/13_attention.
     """
     s = statistics.check(prior)
@@ -261,10 +246,10 @@ def z_scores(
 
 
 def attention(z: Tensor, low: float = 1.0, high: float = 6.0) -> Tensor:
-    """The map of attention A in [0, 1] from scores z (B, D, C, H, W): (B, C, H, W), a mean over
-    the depths.
+    """The map of attention A (B, C, H, W) in [0, 1] from scores z (B, D, C, H, W).
 
-    A depth counts 0 where its score is below `low` deviations and 1 where it is above `high`.
+    A mean over the depths: a depth counts 0 where its score is below `low` deviations and 1
+    where it is above `high`.
     Eq. (attention), book/13_attention.
     """
     return ((z.clamp(low, high) - low) / (high - low)).mean(1)
@@ -298,9 +283,7 @@ def likeness(x: Tensor, statistics: Statistics) -> Tensor:
 
 
 class Correction(NamedTuple):
-    """A restored `picture` (B, 3, H, W), and the maps of trust `m` and `attention` (B, 1, H, W)
-    it was made with.
-    """
+    """A restored `picture` (B, 3, H, W), its maps of trust `m` and `attention` (B, 1, H, W)."""
 
     picture: Tensor
     m: Tensor
@@ -316,8 +299,7 @@ def correct(
     repeats: int = 3,
     noise: Noise | None = None,
 ) -> Correction:
-    """Find what is damaged in pictures (B, 3, H, W) in [-1, 1], and restore it: no mask is
-    asked for.
+    """Find and restore what is damaged in pictures (B, 3, H, W) in [-1, 1], without a mask.
 
     A pixel gets the highest attention of its channels, counted from `SURE` deviations on, and
     `trust` gives the share of it that the whole run of `fuzzy` keeps. `statistics`: the shipped
@@ -331,9 +313,9 @@ def correct(
     for i, value in enumerate(likeness(picture, statistics).tolist()):
         if value < LEAST_LIKENESS:
             warnings.warn(
-                f"picture {i} is no aligned face: its likeness is {value:.2f}, and that of a "
-                f"face at least {LEAST_LIKENESS}, so that what is found and what comes out "
-                "mean little",
+                f"picture {i} is no aligned face: its likeness is {value:.2f}, "
+                f"and that of a face at least {LEAST_LIKENESS}, "
+                "so that what is found and what comes out mean little",
                 stacklevel=2,
             )
     m = trust(A, scale)

@@ -1,4 +1,4 @@
-"""Orthonormal bases of pictures, in which trust can be given to frequencies instead of pixels."""
+"""Orthonormal bases of pictures, to give trust to frequencies instead of pixels."""
 
 from __future__ import annotations
 
@@ -24,17 +24,15 @@ class Pixels:
 
 
 class Basis:
-    """One orthonormal `matrix` W (size, size) along columns and along rows of pictures: c = W x
-    W^T, colour by colour.
+    """One orthonormal `matrix` W (size, size) along columns and rows of pictures: c = W x W^T.
 
-    The rows of W go from low to high frequency. The coefficients c (B, C, size, size) fall into
-    octaves: coefficient (i, j) is in band 0 for i = j = 0, else in band
-    1 + floor(log2(max(i, j))). So there are 1 + log2(size) bands, and `bands` (size, size)
+    Colour by colour. The rows of W go from low to high frequency. The coefficients c
+    (B, C, size, size) fall into octaves: coefficient (i, j) is in band 0 for i = j = 0, else in
+    band 1 + floor(log2(max(i, j))). So there are 1 + log2(size) bands, and `bands` (size, size)
     holds the band of each coefficient.
 
     Raises ValueError for a matrix that is not orthonormal and for a size that is no power of
-    two, 2 or more.
-    Eq. (basis) and (bands), book/14_frequency.
+    two, 2 or more. Eq. (basis) and (bands), book/14_frequency.
     """
 
     def __init__(self, matrix: Tensor):
@@ -66,8 +64,7 @@ class Basis:
 
     @classmethod
     def haar(cls, size: int = 64) -> Basis:
-        """Means of blocks and differences between their halves: Haar's wavelets, which know
-        where they are.
+        """Haar's wavelets, which have a place: means of blocks and differences of their halves.
 
         The bands up to k together are the means of blocks of size / 2^k pixels.
         Eq. (haar-matrix), book/14_frequency.
@@ -89,16 +86,14 @@ class Basis:
         return on(self._back, c.device, c.dtype) @ c @ on(self.matrix, c.device, c.dtype)
 
     def weights(self, bands: Sequence[float], pixels: Tensor | None = None) -> Tensor:
-        """A map of trust over the coefficients, (1 | B, 1 | C, size, size), from one weight a
-        band, lowest first.
+        """A map of trust over the coefficients, from one weight a band, lowest first.
 
-        With a map `pixels` (1 | B, 1 | C, size, size) the weight of each coefficient is
-        multiplied by the mean of the map under its wave squared, so that a wavelet is trusted
-        as its place is. All weights lie in [0, 1].
+        It is (1 | B, 1 | C, size, size). With a map `pixels` of such a shape the weight of each
+        coefficient is multiplied by the mean of that map under its wave squared, so that a
+        wavelet is trusted as its place is. All weights lie in [0, 1].
 
         Raises ValueError for another number of bands, a map of another shape, and weights
-        outside [0, 1] or NaN.
-        Eq. (coefficient-weights), book/14_frequency.
+        outside [0, 1] or NaN. Eq. (coefficient-weights), book/14_frequency.
         """
         bands, wanted = torch.as_tensor(bands, dtype=torch.float32), int(self.bands.max()) + 1
         if bands.shape != (wanted,):
@@ -108,21 +103,17 @@ class Basis:
         weights = bands[self.bands][None, None]
         if pixels is None:
             return _trusted(weights)
-        if pixels.ndim != 4 or pixels.shape[2:] != self.matrix.shape:
-            raise ValueError(
-                f"a map (B, C, {len(self.matrix)}, {len(self.matrix)}) is wanted, got "
-                f"{tuple(pixels.shape)}"
-            )
-        power = self.matrix.square().to(pixels)
-        # but for rounding
-        return _trusted(weights).to(pixels) * (power @ _trusted(pixels) @ power.T).clamp(max=1)
+        size, given = len(self.matrix), tuple(pixels.shape)
+        if pixels.ndim != 4 or given[2:] != (size, size):
+            raise ValueError(f"a map (B, C, {size}, {size}) is wanted, got {given}")
+        weights, power = _trusted(weights).to(pixels), self.matrix.square().to(pixels)
+        return weights * (power @ _trusted(pixels) @ power.T).clamp(max=1)  # but for rounding
 
     def variances(self, prior: GaussianPrior) -> Tensor:
         """The variance of each coefficient (C, size, size) of the pictures of a Gaussian prior.
 
         Given to `fuzzy` as its `variance`, it makes m per run mean the same in every
-        coefficient.
-        Eq. (coefficient-variance), book/14_frequency.
+        coefficient. Eq. (coefficient-variance), book/14_frequency.
         """
         power = self.V_adjoint(prior.directions.T.unflatten(1, prior.shape)).square()
         return prior.rest + torch.einsum("k,kchw->chw", prior.variances - prior.rest, power)

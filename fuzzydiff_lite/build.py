@@ -1,6 +1,4 @@
-"""`fuzzydiff data build`: runs build_faces64.py in an environment of its own, since MediaPipe
-needs an older NumPy.
-"""
+"""`fuzzydiff data build`: runs build_faces64.py apart, as MediaPipe needs an older NumPy."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ import tomllib
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("build_faces64.py")
-# for which MediaPipe 0.10.21 has wheels, and which the script runs on
-PYTHONS = ("3.12", "3.11")
+PYTHONS = ("3.12", "3.11")  # that the script runs on and MediaPipe 0.10.21 has wheels for
 
 BUILD = """examples: everything, from the internet; again from the same originals, or from some
 of your own
@@ -41,9 +38,7 @@ def requirements() -> list[str]:
 
 
 def environment() -> Path:
-    """Where the environment lies: in $XDG_CACHE_HOME or ~/.cache, one for each set of
-    requirements.
-    """
+    """Where it lies: in $XDG_CACHE_HOME or ~/.cache, one for each set of requirements."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256(repr(requirements()).encode()).hexdigest()
     return cache / "fuzzydiff_lite" / f"build-{digest[:12]}"
@@ -62,15 +57,13 @@ def ready() -> Path:
     others = filter(None, (shutil.which(f"python{version}") for version in PYTHONS))
     base = sys.executable if own in PYTHONS else next(others, None)
     if base is None:
+        wanted = " or ".join(PYTHONS)
         raise ValueError(
-            f"MediaPipe 0.10.21 needs Python {' or '.join(PYTHONS)}, and there is none "
-            "on the PATH"
+            f"MediaPipe 0.10.21 needs Python {wanted}, and there is none on the PATH"
         )
     print(f"making the environment {folder}: about 1 GB, once")
-    for command in (
-        [base, "-m", "venv", "--clear", folder],
-        [python, "-m", "pip", "install", "-q", *requirements()],
-    ):
+    install = [python, "-m", "pip", "install", "-q", *requirements()]
+    for command in ([base, "-m", "venv", "--clear", folder], install):
         if subprocess.run(command, check=False).returncode:
             raise ValueError(
                 f"could not make {folder}, see above: it takes Python's venv, pip and PyPI"
@@ -89,17 +82,10 @@ def add_command(commands) -> None:
     new = parts.add_parser(
         "build", help=text, description=text, epilog=BUILD, formatter_class=style
     )
-    new.add_argument(
-        "--out",
-        type=Path,
-        default=Path("shared/faces64"),
-        help="folder (default shared/faces64)",
-    )
-    new.add_argument(
-        "--originals",
-        type=Path,
-        help="a folder of them (default: download them to OUT/originals)",
-    )
+    place, text = Path("shared/faces64"), "folder (default shared/faces64)"
+    new.add_argument("--out", type=Path, default=place, help=text)
+    text = "a folder of them (default: download them to OUT/originals)"
+    new.add_argument("--originals", type=Path, help=text)
     new.set_defaults(command=launch)
 
 

@@ -61,8 +61,7 @@ Detect = Callable[[np.ndarray], list[np.ndarray]]
 
 
 def download(folder: Path) -> None:
-    """Fetch the originals into `folder`: each portrait is checked against its Git hash, each
-    London archive by MD5.
+    """Fetch the originals into `folder`, portraits checked by Git hash, London archives by MD5.
 
     The commit names its tree, the tree the hash of every file. Raises ValueError for a file
     that is not what it says.
@@ -81,38 +80,31 @@ def download(folder: Path) -> None:
     if tree["truncated"]:
         raise ValueError(f"the list of files of {REPOSITORY} came cut short")
     hashes = {blob["path"]: blob["sha"] for blob in tree["tree"]}
-    wanted = [
-        path for path in hashes if re.fullmatch(r"members\.csv|images/\w+/\w+\.jpg", path)
-    ]
-    archive = fetch(
-        f"https://github.com/{REPOSITORY}/archive/{commit['sha']}.zip", "member_photos.zip"
-    )
+    pattern = re.compile(r"members\.csv|images/\w+/\w+\.jpg")
+    wanted = [path for path in hashes if pattern.fullmatch(path)]
+    url = f"https://github.com/{REPOSITORY}/archive/{commit['sha']}.zip"
+    archive = fetch(url, "member_photos.zip")
     top = f"member_photos-{commit['sha']}"
     unpack(archive, folder, {f"{top}/{path}": path for path in wanted}, hashes)
     london = pooch.create(folder / "downloads", LONDON)
     london.load_registry_from_doi()  # the names of the files and their MD5
     for pose in POSES:
         archive = Path(london.fetch(f"{pose}.zip", progressbar=True))
-        names = [
-            name
-            for name in zipfile.ZipFile(archive).namelist()
-            if re.search(r"(^|/)\d{3}_\d{2}\.jpg$", name)
-        ]
+        listed = zipfile.ZipFile(archive).namelist()
+        names = [name for name in listed if re.search(r"(^|/)\d{3}_\d{2}\.jpg$", name)]
         unpack(archive, folder, {name: f"{pose}/{Path(name).name}" for name in names}, {})
 
 
 def unpack(archive: Path, folder: Path, place: dict[str, str], hashes: dict[str, str]) -> None:
-    """Write each file that `place` names to its place in `folder`; ValueError for one with
-    another Git hash.
-    """
+    """Write each file that `place` names into `folder`; ValueError for another Git hash."""
     with zipfile.ZipFile(archive) as file:
         for path, target in place.items():
             data = file.read(path)  # which checks its CRC
             sha = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
             if hashes.get(target, sha) != sha:
                 raise ValueError(
-                    f"{path} in {archive} is not the committed one: delete the archive "
-                    "and start again"
+                    f"{path} in {archive} is not the committed one: "
+                    "delete the archive and start again"
                 )
             write(folder / target, data)
 
@@ -126,45 +118,30 @@ def write(path: Path, data: bytes) -> None:
 
 
 def find(originals: Path) -> list[dict]:
-    """One record for each original: the Congress in the order of members.csv, its latest first,
-    then London.
-    """
+    """A record for each original: Congress as in members.csv, its latest first, then London."""
     members, records = {}, []
     if (originals / "members.csv").is_file():
         with open(originals / "members.csv", newline="", encoding="utf-8") as file:
             members = {row["image"]: row for row in csv.DictReader(file)}
-    files = {
-        path.relative_to(originals).as_posix() for path in originals.glob("images/*/*.jpg")
-    }
+    found = originals.glob("images/*/*.jpg")
+    files = {path.relative_to(originals).as_posix() for path in found}
     for path in [path for path in members if path in files] + sorted(files - set(members)):
         row = members.get(path, {"name": path, "born": "", "congress": ""})
-        facts = {
-            "born": row["born"],
-            "congress": row["congress"],
-            "person": f"{row['name']}, {row['born']}",
-        }
+        person = f"{row['name']}, {row['born']}"
+        facts = {"born": row["born"], "congress": row["congress"], "person": person}
         name = "_".join(Path(path).with_suffix("").parts[1:])
         records.append({"name": name, "source": "congress", "source_file": path, **facts})
     for pose, short in POSES.items():
         for file in sorted(path.name for path in (originals / pose).glob("*.jpg")):
-            facts = {
-                "born": "",
-                "congress": "",
-                "crop_px": "",
-                "tone": "colour",
-                "person": f"london_{file[:3]}",
-            }
-            name = f"london_{short}_{file[:3]}"
-            records.append(
-                {"name": name, "source": "london", "source_file": f"{pose}/{file}", **facts}
-            )
+            facts = {"born": "", "congress": "", "crop_px": "", "tone": "colour"}
+            facts["person"] = f"london_{file[:3]}"
+            name, path = f"london_{short}_{file[:3]}", f"{pose}/{file}"
+            records.append({"name": name, "source": "london", "source_file": path, **facts})
     return records
 
 
 def read(path: Path) -> np.ndarray:
-    """A picture file, upright, as uint8 (H, W, 3); ValueError for one that is broken or too
-    small for any face.
-    """
+    """A picture file, upright, uint8 (H, W, 3); ValueError if broken or too small for faces."""
     try:
         with Image.open(path) as file:
             pixels = np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
@@ -187,23 +164,19 @@ def face_mesh() -> Detect:
     def detect(pixels: np.ndarray) -> list[np.ndarray]:
         height, width = pixels.shape[:2]
         if height < 480:
-            pixels = cv2.resize(
-                pixels, (int(width * (480 / height)), 480), interpolation=cv2.INTER_CUBIC
-            )
+            size = int(width * (480 / height)), 480
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
         faces = mesh.process(pixels).multi_face_landmarks or []
-        return [
-            np.array([(face.landmark[i].x, face.landmark[i].y) for i in POINTS])
-            for face in faces
-        ]
+        marks = [[face.landmark[i] for i in POINTS] for face in faces]
+        return [np.array([(mark.x, mark.y) for mark in six]) for six in marks]
 
     return detect
 
 
 def square(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre (2,) and half-sides (2, 2), to the right and down, as (x, y), of the square around
-    a face's points (6, 2).
+    """Centre (2,) and half-sides (2, 2), right and down, as (x, y), of a square around a face.
 
-    The square of FFHQ (Karras et al. 2019), a little tighter.
+    Its `points` are (6, 2). The square of FFHQ (Karras et al. 2019), a little tighter.
     """
     left, right, mouth = points.reshape(3, 2, 2).mean(1)
     eyes, down = right - left, mouth - (left + right) / 2
@@ -221,25 +194,20 @@ def outside(centre: np.ndarray, halves: np.ndarray, width: int, height: int) -> 
 
 
 def align(pixels: np.ndarray, centre: np.ndarray, halves: np.ndarray) -> np.ndarray:
-    """The square turned upright, uint8 (64, 64, 3): cubic at 256x256, then means of 4x4;
-    borders are mirrored.
+    """The square upright, uint8 (64, 64, 3): cubic at 256x256, means of 4x4, mirrored borders.
 
     A Gaussian comes first where the square is larger than 256 pixels. Pixel (0, 0) of the
     256x256 is the corner.
     """
-    # rows and columns of the original for each row and column
-    step = 2 * halves[::-1, ::-1].T / FINE
+    step = 2 * halves[::-1, ::-1].T / FINE  # in rows and columns of the original
     corner, scale = (centre - halves.sum(0))[::-1], 2 * np.hypot(*halves[0]) / FINE
-    planes = []
+    how = {"output_shape": (FINE, FINE), "order": 3, "mode": "mirror"}
+    planes, tiles = [], (SIZE, FINE // SIZE, SIZE, FINE // SIZE)
     for plane in np.moveaxis(pixels.astype(np.float32), 2, 0):
         if scale > 1:
             plane = ndimage.gaussian_filter(plane, 0.5 * scale)
-        fine = ndimage.affine_transform(
-            plane, step, corner, (FINE, FINE), order=3, mode="mirror"
-        )
-        planes.append(
-            fine.clip(0, 255).reshape(SIZE, FINE // SIZE, SIZE, FINE // SIZE).mean((1, 3))
-        )
+        fine = ndimage.affine_transform(plane, step, corner, **how)
+        planes.append(fine.clip(0, 255).reshape(tiles).mean((1, 3)))
     return np.stack(planes, 2).round().astype(np.uint8)
 
 
@@ -252,17 +220,13 @@ def fault(face: np.ndarray) -> str:
 
 
 def tone(face: np.ndarray) -> str:
-    """colour, or mono where the channels, uint8 (64, 64, 3), hardly deviate from grey, as in
-    sepia.
-    """
+    """colour, or mono where a face, uint8 (64, 64, 3), hardly deviates from grey, as sepia."""
     deviation = face - face.mean(2, keepdims=True)
     return "colour" if deviation.std((0, 1)).mean() > COLOUR else "mono"
 
 
 def examine(pixels: np.ndarray, detect: Detect) -> tuple[dict, np.ndarray | None]:
-    """What one original gives: {dropped, crop_px, tone} and the aligned face, None where it was
-    dropped.
-    """
+    """What an original gives: {dropped, crop_px, tone} and the aligned face, or None."""
     faces = detect(pixels)
     if len(faces) != 1:
         return {"dropped": "several faces" if faces else "no face"}, None
@@ -280,9 +244,7 @@ def examine(pixels: np.ndarray, detect: Detect) -> tuple[dict, np.ndarray | None
 
 
 def near_duplicates(faces: list[np.ndarray]) -> set[int]:
-    """Which of the faces, uint8 (64, 64, 3), look like an earlier one that is kept, or like its
-    mirror image.
-    """
+    """Which faces, uint8 (64, 64, 3), look like an earlier kept one or its mirror image."""
     kept, drop = np.empty((len(faces), 144), np.float32), set()
     for i, face in enumerate(faces):
         small = Image.fromarray(face).convert("L").resize((12, 12), Image.Resampling.BOX)
@@ -298,20 +260,15 @@ def near_duplicates(faces: list[np.ndarray]) -> set[int]:
 
 
 def splits(records: list[dict]) -> list[str]:
-    """The split of each record's person: the published one, else "train", but "" for a Londoner
-    who is not on the list.
+    """The split of each record's person: as published, else "train", but "" for a Londoner.
 
-    The list names validation pictures of the Congress and, by person, all Londoners of the
-    collection.
+    The published list names validation pictures of the Congress and, by person, all Londoners
+    of the collection.
     """
     with open(SPLIT, newline="") as file:
         published = {row["name"]: row["split"] for row in csv.DictReader(file)}
-    of_person = {
-        r["person"]: published[key]
-        for r in records
-        for key in (r["person"], r["name"])
-        if key in published
-    }
+    keys = [(r["person"], key) for r in records for key in (r["person"], r["name"])]
+    of_person = {person: published[key] for person, key in keys if key in published}
     return [
         of_person.get(r["person"], "train" if r["source"] == "congress" else "")
         for r in records
@@ -319,7 +276,7 @@ def splits(records: list[dict]) -> list[str]:
 
 
 def resume(path: Path) -> dict[str, dict]:
-    """The records of an earlier run by source file; what a kill left of a last line is cut off."""
+    """The records of an earlier run by source file; half a line that a kill left is cut off."""
     data = path.read_bytes() if path.is_file() else b""
     whole = data[: data.rfind(b"\n") + 1]
     if whole != data:
@@ -328,9 +285,7 @@ def resume(path: Path) -> dict[str, dict]:
 
 
 def examine_all(originals: Path, work: Path, make_detect: Callable[[], Detect]) -> list[dict]:
-    """A record for each original that is a picture; the faces go to `work`, each before its
-    record.
-    """
+    """A record for each original picture; the faces go to `work`, each before its record."""
     done, records, detect = resume(work / "records.jsonl"), [], None
     with open(work / "records.jsonl", "a", encoding="utf-8") as log:
         for record in tqdm(find(originals), unit="pictures", disable=None):
@@ -339,8 +294,7 @@ def examine_all(originals: Path, work: Path, make_detect: Callable[[], Detect]) 
                 continue
             try:
                 pixels = read(originals / record["source_file"])
-            # not recorded, so that a mended file is taken next time
-            except ValueError as error:
+            except ValueError as error:  # not recorded: a mended file is taken next time
                 print(f"skipped {record['source_file']}: {error}", file=sys.stderr)
                 continue
             detect = detect or make_detect()
@@ -368,8 +322,7 @@ def table(records: list[dict], columns: list[str]) -> bytes:
 def build(
     out: Path, originals: Path | None = None, make_detect: Callable[[], Detect] = face_mesh
 ) -> list[dict]:
-    """Write faces64.zip and faces64.csv into `out` and return the records, those of dropped
-    originals too.
+    """Write faces64.zip and faces64.csv into `out`; return all records, of dropped ones too.
 
     `originals` has images/*/*.jpg with members.csv, neutral_front/ and smiling_front/, or some
     of them; they are downloaded where it is None. Raises ValueError where there is nothing to
@@ -381,8 +334,8 @@ def build(
         )
     if originals is not None and not find(originals):
         raise ValueError(
-            f"no originals in {originals}: it must hold images/*/*.jpg, neutral_front or "
-            "smiling_front"
+            f"no originals in {originals}: "
+            "it must hold images/*/*.jpg, neutral_front or smiling_front"
         )
     work = out / "build"
     work.mkdir(parents=True, exist_ok=True)
@@ -394,17 +347,15 @@ def build(
         record["split"] = split
         record["dropped"] = record["dropped"] or ("" if split else "not on the list")
     portraits = [r for r in records if r["source"] == "congress" and not r["dropped"]]
-    for i in near_duplicates(
-        [np.asarray(Image.open(work / f"{r['name']}.webp")) for r in portraits]
-    ):
+    faces = [np.asarray(Image.open(work / f"{r['name']}.webp")) for r in portraits]
+    for i in near_duplicates(faces):
         portraits[i]["dropped"] = "near-duplicate"
     kept = sorted((r for r in records if not r["dropped"]), key=lambda r: r["name"])
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         for r in kept:  # without dates, so that the same faces are the same file
-            file.writestr(
-                zipfile.ZipInfo(f"{r['name']}.webp"), (work / f"{r['name']}.webp").read_bytes()
-            )
+            name = f"{r['name']}.webp"
+            file.writestr(zipfile.ZipInfo(name), (work / name).read_bytes())
     write(work / "decisions.csv", table(records, [*COLUMNS, "dropped"]))
     write(out / "faces64.csv", table(kept, COLUMNS))
     write(out / "faces64.zip", archive.getvalue())
@@ -412,9 +363,7 @@ def build(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build, say what was dropped and why, and return 0, or 2 after one line on stderr that
-    says what was wrong.
-    """
+    """Build, say what was dropped and why, return 0, or 2 after a line of error on stderr."""
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="build_faces64.py", description=__doc__, formatter_class=style
@@ -422,11 +371,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, required=True, help="the folder for faces64.zip and faces64.csv"
     )
-    parser.add_argument(
-        "--originals",
-        type=Path,
-        help="a folder of them (default: download them to OUT/originals)",
-    )
+    text = "a folder of them (default: download them to OUT/originals)"
+    parser.add_argument("--originals", type=Path, help=text)
     options = parser.parse_args(argv)
     try:
         records = build(options.out, options.originals)
@@ -437,10 +383,8 @@ def main(argv: list[str] | None = None) -> int:
         print("stopped: the same command goes on from here", file=sys.stderr)
         return 130
     reasons = Counter(record["dropped"] or "kept" for record in records)
-    print(
-        f"{len(records)} originals:",
-        ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()),
-    )
+    counts = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
+    print(f"{len(records)} originals: {counts}")
     return 0
 
 

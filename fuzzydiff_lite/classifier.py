@@ -1,6 +1,4 @@
-"""A classifier that reads noisy pictures, colour or mono: what classifier guidance follows the
-gradient of.
-"""
+"""A classifier of noisy pictures, colour or mono: guidance follows its gradient."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ from .steps import noise_to
 
 
 class ToneClassifier(nn.Module):
-    """Logits (B, 2) of `TONES[:2]`, colour and mono, for pictures at any level:
-    `net(x, levels)`.
+    """Logits (B, 2) of `TONES[:2]`, colour and mono, at any level of noise: `net(x, levels)`.
 
     x (B, 3, H, W), of any size; levels (B,) whole numbers 0..T, one a picture. Four strided
     convolutions, then the mean over the grid that is left. 80 114 parameters.
@@ -26,15 +23,13 @@ class ToneClassifier(nn.Module):
         super().__init__()
         self.register_buffer("alpha_bar", schedule.alpha_bar.float(), persistent=False)
         widths = (5, 32, 48, 64, 64)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths)
-        )
+        convs = (nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
+        self.convs = nn.ModuleList(convs)
         self.logits = nn.Linear(widths[-1], 2)
 
     def forward(self, x: Tensor, levels: Tensor) -> Tensor:
         a = self.alpha_bar[levels][:, None, None, None].expand(-1, 1, *x.shape[2:])
-        # two more channels say how much is picture, how much noise
-        h = torch.cat([x, a.sqrt(), (1 - a).sqrt()], 1)
+        h = torch.cat([x, a.sqrt(), (1 - a).sqrt()], 1)  # how much is picture, how much noise
         for conv in self.convs:
             h = F.silu(conv(h))  # smooth, so that the gradient is
         return self.logits(h.mean((2, 3)))
@@ -43,8 +38,7 @@ class ToneClassifier(nn.Module):
 def train_classifier(
     pictures: Tensor, labels: Tensor, schedule: Schedule, steps: int = 600, seed: int = 0
 ) -> ToneClassifier:
-    """A `ToneClassifier` that has seen `steps` batches of 64 pictures, each at a random level
-    with fresh noise.
+    """A `ToneClassifier` after `steps` batches of 64 pictures at random levels, noised afresh.
 
     `pictures` (n, 3, H, W) in [-1, 1]; `labels` (n,) whole numbers, 0 colour and 1 mono.
     Cross-entropy and Adam, its rate falling along a cosine from 2e-3 to 0. The default takes

@@ -27,17 +27,13 @@ BATCH = 16  # pictures restored together from a folder
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, or 2 after one line on stderr that says what
-    was wrong.
-    """
+    """Run one command and return 0, or 2 after one line on stderr that says what was wrong."""
     try:
         options = parser(COMMANDS).parse_args(argv)
         options.command(options)
     except (ValueError, OSError) as error:
-        print(
-            f"fuzzydiff: error: {(str(error).splitlines() or [repr(error)])[0]}",
-            file=sys.stderr,
-        )
+        line = (str(error).splitlines() or [repr(error)])[0]
+        print(f"fuzzydiff: error: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("fuzzydiff: stopped", file=sys.stderr)
@@ -75,14 +71,9 @@ def restore(options: argparse.Namespace) -> None:
 
 
 def correct(options: argparse.Namespace) -> None:
-    """Find what is not expected of a face in one picture file, or in every picture of a folder,
-    and replace it.
-    """
-    values = {
-        name: value
-        for name in ("steps", "repeats")
-        if (value := getattr(options, name)) is not None
-    }
+    """Find and replace what is unexpected in a face, in a picture file or a folder of them."""
+    told = {"steps": options.steps, "repeats": options.repeats}
+    values = {name: value for name, value in told.items() if value is not None}
     jobs = jobs_of(options, [options.statistics], ["map"])
     prior, file = load(options), options.statistics
     if file:
@@ -96,16 +87,14 @@ def correct(options: argparse.Namespace) -> None:
 def chosen_settings(task: str, method: str, options: argparse.Namespace, **chosen) -> dict:
     """The settings of a method: what the options say, over the method's own."""
     told = {"steps": options.steps, "repeats": options.repeats, **chosen}
-    return settings(
-        task, method, **{name: value for name, value in told.items() if value is not None}
-    )
+    values = {name: value for name, value in told.items() if value is not None}
+    return settings(task, method, **values)
 
 
 def jobs_of(
     options: argparse.Namespace, inputs: list, further: list[str] | None = None
 ) -> dict[Path, Path]:
-    """The pictures to work on and where each result goes, after checks that nothing that is
-    read is written over.
+    """The pictures to work on and where each result goes, checked to write over no input.
 
     `inputs` are the other files that are read, where there are any; `further` names what is
     written beside a result.
@@ -120,11 +109,8 @@ def jobs_of(
         check_output(out)
         jobs = {source: out}
     names = [*(further or []), *["preview"] * options.preview]
-    written = [
-        *jobs.values(),
-        *(beside(target, name) for target in jobs.values() for name in names),
-    ]
-    check_not_lost([*jobs, *filter(None, inputs)], written)
+    others = [beside(target, name) for target in jobs.values() for name in names]
+    check_not_lost([*jobs, *filter(None, inputs)], [*jobs.values(), *others])
     return jobs
 
 
@@ -137,13 +123,10 @@ def in_batches(
 ) -> None:
     """Read the pictures whose results are not there yet, and act on `batch` of them together.
 
-    What cannot be read is an error; in a folder it is reported and skipped, and an error at the
-    end.
+    What cannot be read is an error, in a folder only at the end: it is reported and skipped.
     """
     folder = Path(options.input).is_dir()
-    waiting = [
-        (path, target) for path, target in jobs.items() if not (folder and target.exists())
-    ]
+    waiting = [job for job in jobs.items() if not (folder and job[1].exists())]
     if len(waiting) < len(jobs):
         say(options, f"{len(jobs) - len(waiting)} of {len(jobs)} pictures are done already")
     failed = 0
@@ -167,16 +150,14 @@ def read_damaged(options: argparse.Namespace, prior: Prior, path: Path) -> Given
     """The damaged picture in a file; `--mask` may be a folder with a mask of the same name."""
     mask = options.mask
     if mask and Path(mask).is_dir():
-        mask = next(
-            (m for m in sorted(Path(mask).iterdir()) if m.stem == path.stem),
-            Path(mask) / path.name,
-        )
+        found = (m for m in sorted(Path(mask).iterdir()) if m.stem == path.stem)
+        mask = next(found, Path(mask) / path.name)
     settings = options.blur, options.sigma, options.box, prior.shape[-1]
     given = read(path, options.task, mask, options.m, *settings)
     if given.m is not None and (given.m == 1).all():
         raise ValueError(
-            "every pixel is trusted fully, so nothing would change: give a --mask or an "
-            "--m below 1"
+            "every pixel is trusted fully, so nothing would change: "
+            "give a --mask or an --m below 1"
         )
     return given
 
@@ -204,11 +185,8 @@ def restore_batch(
     """Restore pictures together, each as it would be alone but for rounding, and write them."""
     given = stack(list(parts.values()))
     trust = "" if given.m is None else f"; mean trust in the picture {given.m.mean():.2f}"
-    say(
-        options,
-        f"{method}: {calls(prior.schedule, **values)} network calls for {len(parts)} "
-        f"picture(s){trust}",
-    )
+    count = calls(prior.schedule, **values)
+    say(options, f"{method}: {count} network calls for {len(parts)} picture(s){trust}")
     draw = restorer(prior, given, method, Shared(options.seed), **values)
     write(options, parts, run(draw, progress=not options.quiet), given.m)
 
@@ -220,17 +198,13 @@ def correct_batch(
     values: dict,
     parts: dict[Path, Given],
 ) -> None:
-    """Correct pictures together, each as it would be alone but for rounding, and write them and
-    the maps found.
-    """
+    """Correct pictures together, each as alone but for rounding; write them and their maps."""
     pictures = stack(list(parts.values())).picture
     made = attention.correct(prior, pictures, statistics, noise=Shared(options.seed), **values)
     for target, m in zip(parts, made.m.cpu()):
-        to_image(m.expand(3, -1, -1) * 2 - 1).save(beside(target, "map"))
-        say(
-            options,
-            f"wrote {beside(target, 'map')}: {1 - m.mean():.1%} of the picture is distrusted",
-        )
+        place = beside(target, "map")
+        to_image(m.expand(3, -1, -1) * 2 - 1).save(place)
+        say(options, f"wrote {place}: {1 - m.mean():.1%} of the picture is distrusted")
     write(options, parts, made.picture, made.m)
 
 
@@ -242,12 +216,9 @@ def write(
         if options.preview:
             maps = [] if m is None else [m[i : i + 1].cpu().expand_as(part.picture) * 2 - 1]
             shown = [part.picture, *maps, restored[i : i + 1].cpu()]
-            sheet(torch.cat(shown), columns=len(shown), scale=4).save(beside(target, "preview"))
-            say(
-                options,
-                f"wrote {beside(target, 'preview')}: "
-                f"before{', map of trust' * len(maps)}, after",
-            )
+            place = beside(target, "preview")
+            sheet(torch.cat(shown), columns=len(shown), scale=4).save(place)
+            say(options, f"wrote {place}: before{', map of trust' * len(maps)}, after")
         to_image(restored[i]).save(target)  # last: what is there is complete
         say(options, f"wrote {target}")
 

@@ -1,6 +1,4 @@
-"""Damage to find and mend: pictures with boxes, scratches, stains and the like, and the truth
-of where they are.
-"""
+"""Damage to find and mend: boxes, scratches, stains and the like, and where they truly are."""
 
 from __future__ import annotations
 
@@ -17,14 +15,11 @@ from .noise import Noise
 
 BRANCH = 6  # drawn damage shares no number with what a sampler of the same seed draws
 FINE = 4  # shapes are drawn this much larger and reduced, so that their edges are smooth
-# of an aligned face, in sides of the picture: the middle between them, their distance
-EYES, APART = (0.5, 0.47), 0.27
+EYES, APART = (0.5, 0.47), 0.27  # of an aligned face, in sides: their middle, their distance
 
 
 def boxes(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-    """One or two boxes in which some colour channels, at least one, are 0: the damage of the
-    paper's public code.
-    """
+    """One or two boxes with at least one colour channel 0, as in the paper's public code."""
     u, size = _uniform(noise, x, 12), x.shape[-1]
     damaged, truth = x.clone(), torch.zeros_like(x[:, :1])
     for i, row in enumerate(u.tolist()):
@@ -49,9 +44,8 @@ def scratches(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
             pen.line(points, fill=255, width=round(side / 64 * (0.6 + 0.9 * width)))
 
     u = _uniform(noise, x, 22)
-    return _paint(
-        x, _shapes(draw, u, x), torch.where(u[:, 1] < 0.7, 0.95, -0.95)[:, None].expand(-1, 3)
-    )
+    ink = torch.where(u[:, 1] < 0.7, 0.95, -0.95)[:, None].expand(-1, 3)
+    return _paint(x, _shapes(draw, u, x), ink)
 
 
 def stains(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
@@ -71,16 +65,13 @@ def stains(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
 
 
 def text(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-    """Two lines of capital letters, white, black, or yellow, as a stamp or a date on a
-    photograph.
-    """
+    """Two lines of capitals, white, black or yellow, as a stamp or a date on a photograph."""
 
     def draw(pen, u, side):
         font = ImageFont.load_default(side * 0.14)
         for k in range(2):
-            word = "".join(
-                string.ascii_uppercase[int(25.99 * v)] for v in u[4 + 6 * k : 10 + 6 * k]
-            )
+            letters = u[4 + 6 * k : 10 + 6 * k]
+            word = "".join(string.ascii_uppercase[int(25.99 * v)] for v in letters)
             at = side * (0.02 + 0.3 * u[2 + k]), side * (0.1 + 0.45 * k + 0.3 * u[2 + k])
             pen.text(at, word, fill=255, font=font)
 
@@ -90,9 +81,7 @@ def text(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
 
 
 def noise(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-    """A patch of a quarter to a half of the side with strong white noise, of deviation 0.5 in
-    [-1, 1], clipped.
-    """
+    """A patch of 1/4 to 1/2 the side with white noise of deviation 0.5, clipped to [-1, 1]."""
     truth = _patch(_uniform(noise, x, 4), x)
     grain = (noise or Noise()).branch(BRANCH).branch(1).like(x)
     return (x + 0.5 * truth * grain).clamp(-1, 1), truth
@@ -124,27 +113,16 @@ def sunglasses(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         y = side * (down + shift)
         for sign in (-1, 1):
             at, w, h = side * (across + sign * half), side * 0.125 * size, side * 0.1 * size
-            pen.rounded_rectangle(
-                (at - w, y - 0.8 * h, at + w, y + 1.1 * h), radius=0.7 * h, fill=255
-            )
-            pen.line(
-                [(at + sign * w, y - 0.3 * h), (side * (0.5 + sign * 0.36), y - 0.5 * h)],
-                255,
-                round(side / 50),
-            )
-        pen.line(
-            [(side * (across - half), y), (side * (across + half), y)],
-            fill=255,
-            width=round(side / 40),
-        )
+            lens = (at - w, y - 0.8 * h, at + w, y + 1.1 * h)
+            pen.rounded_rectangle(lens, radius=0.7 * h, fill=255)
+            temple = [(at + sign * w, y - 0.3 * h), (side * (0.5 + sign * 0.36), y - 0.5 * h)]
+            pen.line(temple, fill=255, width=round(side / 50))
+        bridge = [(side * (across - half), y), (side * (across + half), y)]
+        pen.line(bridge, fill=255, width=round(side / 40))
 
     u = _uniform(noise, x, 3)
-    return _paint(
-        x,
-        _shapes(draw, u, x),
-        (-0.95 + 0.3 * u[:, 2:]).expand(-1, 3),
-        torch.full((len(x),), 0.95),
-    )
+    dark = (-0.95 + 0.3 * u[:, 2:]).expand(-1, 3)
+    return _paint(x, _shapes(draw, u, x), dark, torch.full((len(x),), 0.95))
 
 
 KINDS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
@@ -154,19 +132,18 @@ KINDS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 
 
 def named(kind: str, x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-    """Damage pictures x (B, 3, H, W) in [-1, 1], H = W: (damaged, truth), truth (B, 1, H, W)
-    with 1 = damaged, else 0.
+    """Damage pictures x (B, 3, H, W) in [-1, 1], H = W: (damaged, truth).
 
-    `kind` is one of `KINDS`. Each picture gets damage of its own. Raises ValueError, which
-    lists the kinds, for another one, and for x that is no batch of square colour pictures in
-    [-1, 1].
+    The truth, (B, 1, H, W), is 1 where damaged, else 0. `kind` is one of `KINDS`. Each picture
+    gets damage of its own. Raises ValueError, which lists the kinds, for another one, and for x
+    that is no batch of square colour pictures in [-1, 1].
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3] or not x.is_floating_point():
+        shape = tuple(x.shape)
         raise ValueError(
-            "x must be floating-point pictures of shape (B, 3, size, size), got "
-            f"{tuple(x.shape)}"
+            f"x must be floating-point pictures of shape (B, 3, size, size), got {shape}"
         )
     if not (x.abs() <= 1).all():
         raise ValueError("x must lie in [-1, 1] and have no NaN")
@@ -195,19 +172,14 @@ def _shapes(draw: Callable, u: Tensor, x: Tensor) -> Tensor:
         canvas = Image.new("L", (FINE * size, FINE * size))
         draw(ImageDraw.Draw(canvas), row, FINE * size)
         small = canvas.reduce(FINE)
-        covers.append(
-            torch.frombuffer(bytearray(small.tobytes()), dtype=torch.uint8).reshape(
-                1, size, size
-            )
-        )
+        cover = torch.frombuffer(bytearray(small.tobytes()), dtype=torch.uint8)
+        covers.append(cover.reshape(1, size, size))
     return torch.stack(covers).to(x) / 255
 
 
 def _paint(
     x: Tensor, cover: Tensor, colour: Tensor, opacity: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """`colour` (B, 3) over the pictures where `cover` (B, 1, H, W) says, and the pixels that it
-    touches.
-    """
+    """`colour` (B, 3) over pictures where `cover` (B, 1, H, W) says, and the pixels touched."""
     alpha = cover if opacity is None else cover * opacity.to(x)[:, None, None, None]
     return x + alpha * (colour.to(x)[:, :, None, None] - x), (cover > 0).to(x)

@@ -1,6 +1,4 @@
-"""Pictures in: the face collection the prior is trained on, single files, the book's faces;
-tensors in [-1, 1].
-"""
+"""Pictures in, as tensors in [-1, 1]: the training faces, single files, the book's faces."""
 
 from __future__ import annotations
 
@@ -22,11 +20,9 @@ ASTRONAUT_BOX = (142, 20, 312, 190)  # left, top, right, bottom in the 512x512 p
 
 
 def faces64_folder() -> Path:
-    """Where `faces64.zip` and `faces64.csv` lie: $FUZZYDIFF_FACES64, or `shared/faces64` in or
-    beside this folder.
+    """Where faces64.zip and .csv lie: $FUZZYDIFF_FACES64, shared/faces64 or ../shared/faces64.
 
-    Raises ValueError where there are none. The book and the tests do not need them; training
-    does.
+    Raises ValueError where there are none. Training needs them, the book and the tests do not.
     """
     places = [os.environ.get("FUZZYDIFF_FACES64"), "shared/faces64", "../shared/faces64"]
     for place in filter(None, places):
@@ -41,26 +37,20 @@ def faces64_folder() -> Path:
 def load_faces64(
     folder: Path | None = None, size: int = 64, **wanted: str
 ) -> tuple[Tensor, Tensor, list[str]]:
-    """Faces as (pictures uint8 (n, 3, size, size), tones (n,), names), in the order of
-    `faces64.csv`.
+    """Faces uint8 (n, 3, size, size), tones (n,) and names, in the order of `faces64.csv`.
 
     `wanted` selects rows by column, e.g. split="val", source="london", tone="colour". Raises
     ValueError where nothing is selected and for a broken collection.
     """
     folder = folder or faces64_folder()
     with open(folder / "faces64.csv", newline="") as file:
-        rows = [
-            row
-            for row in csv.DictReader(file)
-            if all(row.get(key) == value for key, value in wanted.items())
-        ]
+        rows = [row for row in csv.DictReader(file) if wanted.items() <= row.items()]
     if not rows:
         raise ValueError(f"no face in {folder} has {wanted}")
     try:
         with zipfile.ZipFile(folder / "faces64.zip") as archive:
-            pictures = [
-                Image.open(io.BytesIO(archive.read(f"{row['name']}.webp"))) for row in rows
-            ]
+            files = (io.BytesIO(archive.read(f"{row['name']}.webp")) for row in rows)
+            pictures = [Image.open(file) for file in files]
             if size != 64:
                 pictures = [p.resize((size, size), Image.Resampling.BOX) for p in pictures]
             stack = np.stack([np.asarray(p.convert("RGB")) for p in pictures])
@@ -86,37 +76,27 @@ def to_uint8(pictures: Tensor) -> Tensor:
 def open_picture(path: str | Path, mode: str = "RGB") -> Image.Image:
     """A picture file, turned upright as its camera says, in Pillow's `mode`.
 
-    Raises ValueError for a missing file and for one that is not a picture, or too large to be
-    one.
+    Raises ValueError for a missing file and one that is no picture, or too large to be one.
     """
     try:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
-            # 16 bits a pixel, which Pillow would clip instead of scale
-            if image.mode.startswith("I"):
-                image = Image.fromarray(
-                    (np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8)
-                )
-            elif image.mode == "P":
-                # a palette may have transparency, which RGB drops
+            if image.mode.startswith("I"):  # 16 bits a pixel: Pillow would clip, not scale
+                values = (np.asarray(image) / 257).round().clip(0, 255)
+                image = Image.fromarray(values.astype(np.uint8))
+            elif image.mode == "P":  # a palette may have transparency, which RGB drops
                 image = image.convert("RGBA")
             return image.convert(mode)
     except FileNotFoundError as error:
         raise ValueError(f"no such file: {path}") from error
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"not a picture: {path}") from error
 
 
 def to_tensor(image: Image.Image) -> Tensor:
     """A Pillow picture, RGB or grey, as (1, 3, H, W) in [-1, 1]."""
-    return from_uint8(
-        torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1)[None]
-    )
+    pixels = torch.from_numpy(np.asarray(image.convert("RGB")).copy())
+    return from_uint8(pixels.permute(2, 0, 1)[None])
 
 
 def to_image(picture: Tensor) -> Image.Image:
@@ -132,8 +112,7 @@ def crop_square(
     size: int = 64,
     kernel: Image.Resampling = Image.Resampling.LANCZOS,
 ) -> Image.Image:
-    """The square `box` (left, top, right, bottom) of a picture, or its largest central one, at
-    `size` pixels.
+    """The square `box` (left, top, right, bottom), or the largest central, at `size` pixels.
 
     Raises ValueError for a box that is not a square inside the picture.
     """
@@ -152,10 +131,10 @@ def crop_square(
 
 
 def astronaut() -> Tensor:
-    """The face of scikit-image's astronaut (a NASA portrait of Eileen Collins, public domain),
-    (1, 3, 64, 64).
+    """The face of scikit-image's astronaut, (1, 3, 64, 64).
 
-    Cropped like the faces the prior was trained on. A real face that the prior has never seen.
+    A NASA portrait of Eileen Collins, in the public domain, cropped like the faces the prior
+    was trained on. A real face that the prior has never seen.
     """
     from skimage.data import astronaut as picture
 
@@ -163,9 +142,7 @@ def astronaut() -> Tensor:
 
 
 def _from_sheet(file: str, n: int) -> Tensor:
-    """The first `n` faces of a sheet of 64×64 tiles in the assets, row by row; ValueError where
-    it has fewer.
-    """
+    """The first `n` 64×64 faces of a sheet, row by row; ValueError where it has fewer."""
     whole = to_tensor(Image.open(FOLDER / file))[0]
     tiles = whole.unfold(1, 64, 64).unfold(2, 64, 64)  # (3, rows, columns, 64, 64)
     faces = tiles.flatten(1, 2).transpose(0, 1)
@@ -175,8 +152,7 @@ def _from_sheet(file: str, n: int) -> Tensor:
 
 
 def people(n: int = 256) -> Tensor:
-    """The first `n` of 256 people who do not exist, drawn from the shipped prior,
-    (n, 3, 64, 64).
+    """The first `n` of 256 people who do not exist, (n, 3, 64, 64), from the shipped prior.
 
     Raises ValueError for an `n` outside 1..256.
     """
@@ -184,8 +160,7 @@ def people(n: int = 256) -> Tensor:
 
 
 def london(n: int = 20) -> Tensor:
-    """The first `n` of 20 real people, whom the prior has never seen, (n, 3, 64, 64), in
-    colour.
+    """The first `n` of 20 real people, unseen by the prior, (n, 3, 64, 64), in colour.
 
     They consented in writing to publication. By the order of their numbers in the set, neutral
     and smiling by turns. From the Face Research Lab London Set by Lisa DeBruine and Benedict
@@ -196,10 +171,10 @@ def london(n: int = 20) -> Tensor:
 
 
 def portrait() -> Tensor:
-    """Halbert Eleazer Paine (1826-1905), Representative of Wisconsin, a monochrome photograph,
-    (1, 3, 64, 64).
+    """Halbert Eleazer Paine (1826-1905), Representative of Wisconsin, (1, 3, 64, 64).
 
-    In the public domain (credit: voteview.com, UCLA). A validation face, on which the prior was
-    not trained. The three channels are equal: nobody knows the colours.
+    A monochrome photograph in the public domain (credit: voteview.com, UCLA). A validation
+    face, on which the prior was not trained. The three channels are equal: nobody knows the
+    colours.
     """
     return _from_sheet("portrait.webp", 1)

@@ -23,10 +23,9 @@ HALF_BIN = 1 / 255  # 8-bit values lie 2/255 apart in [-1, 1]
 
 
 def kl_gaussian(mean_q: Tensor, variance_q, mean_p: Tensor | float, variance_p) -> Tensor:
-    """KL(q || p) of two normal distributions in nats, number by number; arguments broadcast,
-    variances above 0.
+    """KL(q || p) of two normal distributions in nats, number by number.
 
-    Eq. (kl-gaussian), book/03_elbo.
+    Arguments broadcast, variances are above 0. Eq. (kl-gaussian), book/03_elbo.
     """
     mean_q = torch.as_tensor(mean_q, dtype=torch.float64)
     ratio = torch.as_tensor(variance_q / variance_p, dtype=torch.float64)
@@ -34,8 +33,7 @@ def kl_gaussian(mean_q: Tensor, variance_q, mean_p: Tensor | float, variance_p) 
 
 
 def decoder(x0: Tensor, mean: Tensor, variance) -> Tensor:
-    """Log-probability in nats of each 8-bit value of `x0` under N(mean, variance): the
-    Gaussian's mass in its bin.
+    """Log-probability in nats of each 8-bit value of `x0`: the mass of N(mean, variance) there.
 
     `x0` in [-1, 1] on the grid of 8-bit values; any shape, that of `mean`. The bins of -1 and 1
     reach to infinity, so the 256 probabilities add up to 1. Stable: far out in a tail the
@@ -53,8 +51,7 @@ def decoder(x0: Tensor, mean: Tensor, variance) -> Tensor:
 
 
 def bits_per_dim(nats: Tensor) -> Tensor:
-    """Nats of every number of every picture, (B, ...), as bits per dimension of each picture,
-    (B,).
+    """Nats of every number of pictures (B, ...) as bits per dimension of each picture, (B,).
 
     Eq. (bits-per-dim), book/03_elbo.
     """
@@ -62,8 +59,7 @@ def bits_per_dim(nats: Tensor) -> Tensor:
 
 
 def step_variance(alpha_bar_t, alpha_bar_s, variance: str = "beta-tilde"):
-    """Variance of the step from level t to level s < t: "beta-tilde", that of
-    q(x_s | x_t, x_0), or "beta".
+    """Variance of the step to s < t: "beta-tilde", that of q(x_s | x_t, x_0), or "beta".
 
     The step to level 0 has "beta" in both cases: there beta-tilde is 0, and no Gaussian has
     variance 0.
@@ -88,8 +84,7 @@ def loss_weight(alpha_bar_t, alpha_bar_s, variance: str = "beta-tilde"):
 
 
 def top_term(x0: Tensor, alpha_bar_T) -> Tensor:
-    """L_T of each picture (B, ...), in bits per dimension, (B,): what q(x_T | x_0) still knows
-    about x_0.
+    """What q(x_T | x_0) still knows about x_0: L_T of pictures (B, ...) in bits/dim, (B,).
 
     Eq. (elbo-terms), book/03_elbo.
     """
@@ -107,8 +102,7 @@ def step_term(
     variance="beta-tilde",
     eight_bit=True,
 ) -> Tensor:
-    """The term of the step from `x` at level t to level s, where the prior's E[x0 | x_t] is
-    `guess`.
+    """The term of the step from `x` at level t to s, where the prior's E[x0 | x_t] is `guess`.
 
     All three (B, ...); returns bits per dimension, (B,). For s > 0 the KL term L_{t-1}; for the
     step to level 0 L_0 = -log p(x_0 | x_1), of 8-bit values or, without `eight_bit`, of a

@@ -1,6 +1,4 @@
-"""What two sets of pictures are compared by: features that need no download, and the distance
-between their sets.
-"""
+"""Comparing two sets of pictures: features that need no download, and the sets' distance."""
 
 from __future__ import annotations
 
@@ -10,24 +8,20 @@ from torch import Tensor
 
 
 def hog(pictures: Tensor) -> Tensor:
-    """Histograms of oriented gradients of pictures (n, 3, H, W) in [-1, 1], (n, d) float32; 64
-    pixels: d = 1568.
+    """Histograms of oriented gradients of pictures (n, 3, H, W) in [-1, 1], (n, d) float32.
 
     scikit-image's: 8 orientations, cells of 8x8 pixels, blocks of 2x2 cells; the colour with
-    the strongest gradient counts. They see edges and texture, and neither brightness nor
-    contrast. About 2 ms a picture on one core.
+    the strongest gradient counts. For 64 pixels, d = 1568. They see edges and texture, and
+    neither brightness nor contrast. About 2 ms a picture on one core.
 
-    Raises ValueError for another shape, and for sides that are less than two cells. Source:
-    Dalal & Triggs 2005.
+    Raises ValueError for another shape, and for sides that are less than two cells.
+    Source: Dalal & Triggs 2005.
     """
     from skimage.feature import hog as of_one
 
-    batch = pictures.ndim == 4 and pictures.shape[1] == 3 and len(pictures) > 0
-    if not batch or min(pictures.shape[2:]) < 16:
-        raise ValueError(
-            "wanted pictures (n, 3, H, W) of at least 16x16 pixels, got "
-            f"{tuple(pictures.shape)}"
-        )
+    shape = tuple(pictures.shape)
+    if len(shape) != 4 or shape[1] != 3 or not shape[0] or min(shape[2:]) < 16:
+        raise ValueError(f"wanted pictures (n, 3, H, W) of at least 16x16 pixels, got {shape}")
     settings = {"orientations": 8, "pixels_per_cell": (8, 8), "cells_per_block": (2, 2)}
     arrays = pictures.float().cpu().numpy()
     rows = np.stack([of_one(x, **settings, channel_axis=0) for x in arrays])
@@ -35,17 +29,15 @@ def hog(pictures: Tensor) -> Tensor:
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Squared Fréchet distance between Gaussians with the means and covariances of features
-    (n, d) and (m, d).
+    """Squared Fréchet distance between Gaussians fitted to features (n, d) and (m, d).
 
     |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a^1/2 C_b C_a^1/2)^1/2), in the square of the
     features' unit, in float64. Zero where both have one mean and one covariance. Too large for
     few rows: compare at equal numbers.
 
-    Raises ValueError for features that are not two matrices of one width, with at least 2 rows
-    each, all finite.
-    Eq. (frechet), book/04_network. Source: Dowson & Landau 1982; for pictures, Heusel
-    et al. 2017.
+    Raises ValueError unless both are finite matrices of one width with at least 2 rows each.
+    Source: Dowson & Landau 1982; for pictures, Heusel et al. 2017.
+    Eq. (frechet), book/04_network.
     """
     alike = a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1] > 0
     if not alike or min(len(a), len(b)) < 2:

@@ -19,11 +19,10 @@ from .restore import Given
 
 
 def in_folder(source: Path, out: Path) -> dict[Path, Path]:
-    """The picture files of a folder, by the endings of their names, and where each result goes."""
+    """The picture files of a folder, by their names' endings, and where each result goes."""
     endings = Image.registered_extensions()
-    files = sorted(
-        path for path in source.iterdir() if path.is_file() and path.suffix.lower() in endings
-    )
+    inside = filter(Path.is_file, source.iterdir())
+    files = sorted(path for path in inside if path.suffix.lower() in endings)
     jobs = {path: out / f"{path.stem}.png" for path in files}
     if len(set(jobs.values())) < len(jobs) or not jobs:
         raise ValueError(
@@ -33,34 +32,27 @@ def in_folder(source: Path, out: Path) -> dict[Path, Path]:
 
 
 def faces(folder: Path, tone: str = "colour", size: int = 64) -> Tensor:
-    """Faces without damage, (n, 3, size, size) in [-1, 1]: the central squares of a folder's
-    pictures, or of faces64 256 training faces of that tone. Raises ValueError for a folder that
-    is not there, has none, or a broken one.
+    """Faces without damage, (n, 3, size, size) in [-1, 1].
+
+    The central squares of a folder's pictures, or of faces64 256 training faces of that tone.
+    Raises ValueError for a folder that is not there, has none, or a broken one.
     """
     if not folder.is_dir():
         raise ValueError(f"no such folder: {folder}")
     if not (folder / "faces64.csv").is_file():
-        return torch.cat(
-            [
-                to_tensor(crop_square(open_picture(path), None, size))
-                for path in in_folder(folder, folder)
-            ]
-        )
-    pictures, _, _ = load_faces64(
-        folder, size, split="train", **({} if tone == "none" else {"tone": tone})
-    )
+        images = map(open_picture, in_folder(folder, folder))
+        return torch.cat([to_tensor(crop_square(image, None, size)) for image in images])
+    wanted = {} if tone == "none" else {"tone": tone}
+    pictures, _, _ = load_faces64(folder, size, split="train", **wanted)
     return from_uint8(pictures[torch.linspace(0, len(pictures) - 1, 256).round().long()])
 
 
 def check_output(path: Path, ending: str | None = None) -> None:
-    """Raise ValueError, before the work is done, where its result, a picture unless `ending`
-    says, cannot be written.
-    """
+    """Raise ValueError early where the result, a picture or `ending`, cannot be written."""
     if not path.parent.is_dir():
         raise ValueError(f"no such folder: {path.parent}")
-    pictures = {
-        name for name, kind in Image.registered_extensions().items() if kind in Image.SAVE
-    }
+    kinds = Image.registered_extensions()
+    pictures = {name for name, kind in kinds.items() if kind in Image.SAVE}
     if path.is_dir() or path.suffix.lower() not in ({ending} if ending else pictures):
         raise ValueError(
             f"cannot write a file called {path}: use a name that ends in {ending or '.png'}"
@@ -90,14 +82,13 @@ def read(
     box: tuple[int, int, int, int] | None = None,
     size: int = 64,
 ) -> Given:
-    """A damaged picture file as what a method needs. It is cropped to its square `box` and
-    scaled, but never degraded.
+    """A damaged picture file as what a method needs: its square `box`, scaled, never degraded.
 
     `mask`, for inpainting, is a picture file or a name of `masks.NAMES`, and `m` times it the
     map of trust. `blur`, for deblurring, is written gaussian:SIGMA, uniform:WIDTH or
     motion:LENGTH:ANGLE, in pixels of the scaled square and degrees. `sigma` is the deviation of
-    the noise in units of [-1, 1]: needed for denoising, 0.02 for deblurring unless told, else
-    0. A JPEG file must have `size` x `size` pixels.
+    the noise in units of [-1, 1]: needed for denoising, else by default 0, or 0.02 to deblur.
+    A JPEG file must have `size` x `size` pixels.
 
     Raises ValueError for a missing or broken file and for what the task lacks or does not know.
     """
@@ -167,17 +158,15 @@ def parse_blur(words: str | None, size: int) -> Blur:
 def square(
     image: Image.Image, mask: Image.Image | None, box, size: int
 ) -> tuple[Tensor, Tensor]:
-    """The square `box` of a picture and of its mask: (1, 3, size, size) in [-1, 1] and
-    (1, 1, size, size) in [0, 1].
+    """The square `box` of a picture and of its mask.
 
-    `mask` is a grey picture with the size of `image`, or of the square. Raises ValueError for
-    another size.
+    They are (1, 3, size, size) in [-1, 1] and (1, 1, size, size) in [0, 1]. `mask` is a grey
+    picture with the size of `image`, or of the square. Raises ValueError for another size.
     """
     if mask is None:
         return to_tensor(crop_square(image, box, size)), torch.ones(1, 1, size, size)
     if mask.size == image.size:
-        # As alpha, and with a kernel that is nowhere negative: no paint from the hole bleeds
-        # into what is kept.
+        # As alpha, with a kernel nowhere negative: no paint from the hole bleeds out of it.
         picture = image.copy()
         picture.putalpha(mask)
         picture = crop_square(picture, box, size, Image.Resampling.HAMMING)
@@ -187,16 +176,14 @@ def square(
     else:
         given, whole = (f"{width}x{height}" for width, height in (mask.size, image.size))
         raise ValueError(
-            f"the mask has {given} pixels, but the picture has {whole} and its square "
-            f"{size}x{size}"
+            f"the mask has {given} pixels, "
+            f"but the picture has {whole} and its square {size}x{size}"
         )
     return to_tensor(picture), (to_tensor(mask)[:, :1] + 1) / 2
 
 
 def open_mask(name: str | Path, size: int) -> Image.Image:
-    """A mask from a picture file, or one of the names in `masks.NAMES` for the square, as a
-    grey picture.
-    """
+    """A mask as a grey picture: from a file, or by a name of `masks.NAMES` for the square."""
     if name in masks.NAMES and not Path(name).exists():
         return to_image(masks.named(name, size).expand(-1, 3, -1, -1) * 2 - 1).convert("L")
     return open_picture(name, "L")
@@ -208,8 +195,8 @@ def _read_jpeg(path, box, size):
         if image.format != "JPEG" or image.size != (size, size) or box:
             kind = f"{image.format} file of {image.width}x{image.height} pixels"
             raise ValueError(
-                f"the task jpeg wants a whole JPEG file of {size}x{size} pixels, for "
-                f"scaling and cropping move its blocks: {path} is a {kind}"
+                f"the task jpeg wants a whole JPEG file of {size}x{size} pixels, "
+                f"for scaling and cropping move its blocks: {path} is a {kind}"
             )
         A = Jpeg.of(image)
         picture = to_tensor(image)

@@ -29,9 +29,7 @@ def half(size: int = 64) -> Tensor:
 
 
 def stripes(size: int = 64, width: int = 8, gap: int = 8) -> Tensor:
-    """Horizontal stripes: `width` rows are kept, `gap` rows are missing, and so on from the
-    top.
-    """
+    """Horizontal stripes: `width` rows are kept, `gap` rows missing, and so on from the top."""
     if width < 0 or gap < 0 or width + gap < 1:
         raise ValueError(
             f"width and gap must be at least 0 and not both 0, got {width} and {gap}"
@@ -53,26 +51,17 @@ def random_pixels(keep: float = 0.3, size: int = 64, noise: Noise | None = None)
 def strokes(
     count: int = 3, width: int = 5, size: int = 64, noise: Noise | None = None
 ) -> Tensor:
-    """`count` missing brush strokes of `width` pixels, each through five random points: a
-    free-form hole.
-    """
+    """A free-form hole: `count` strokes of `width` pixels, each through five random points."""
     z = (noise or Noise()).branch(BRANCH)((1, count, 5, 2))[0]
     points = size * torch.special.ndtr(z)  # normal to uniform
     image = Image.new("L", (size, size), 255)
     for stroke in points.tolist():
-        ImageDraw.Draw(image).line(
-            [tuple(point) for point in stroke], fill=0, width=width, joint="curve"
-        )
+        path = [tuple(point) for point in stroke]
+        ImageDraw.Draw(image).line(path, fill=0, width=width, joint="curve")
     return torch.tensor(list(image.tobytes())).reshape(1, 1, size, size) / 255
 
 
-NAMES = {
-    "box": box,
-    "half": half,
-    "stripes": stripes,
-    "random_pixels": random_pixels,
-    "strokes": strokes,
-}
+NAMES = {mask.__name__: mask for mask in (box, half, stripes, random_pixels, strokes)}
 
 
 def named(name: str, size: int = 64) -> Tensor:
@@ -86,8 +75,7 @@ def named(name: str, size: int = 64) -> Tensor:
 
 
 def soften(mask: Tensor, sigma: float) -> Tensor:
-    """A fuzzy map: `mask` (..., H, W) blurred by a Gaussian of standard deviation `sigma`
-    pixels, still in [0, 1].
+    """A fuzzy map in [0, 1]: `mask` (..., H, W) blurred by a Gaussian of `sigma` pixels.
 
     The borders repeat outwards, and beyond 4 `sigma` from an edge of the mask nothing changes.
     """

@@ -1,6 +1,4 @@
-"""How close a restored picture is to the true one, PSNR and SSIM, and how well scores find
-damage, AUROC and AP.
-"""
+"""How close a picture is to the true one, PSNR, SSIM; how well damage is found, AUROC, AP."""
 
 from __future__ import annotations
 
@@ -12,14 +10,12 @@ ALL, INNER = (...,), (..., slice(3, -3), slice(3, -3))  # 3 pixels: half of SSIM
 
 
 def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio in dB of each pair of pictures, (B,); infinite where they are
-    identical.
+    """Peak signal-to-noise ratio in dB of each pair of pictures, (B,); infinite if identical.
 
     `a` and `b` (B, 3, H, W) in [-1, 1]. `mask` (1 | B, 1 | 3, H, W) in [0, 1] weighs the
     squared errors: 1 counts, 0 does not. So pass `1 - m` to score the hole of a map m.
 
-    Raises ValueError for pictures or a mask of another shape, and for a mask that selects
-    nothing.
+    Raises ValueError for pictures or a mask of another shape, and a mask that selects nothing.
     """
     weight = _weight(a, b, mask)
     mse = (weight * (a - b).double().square()).sum((1, 2, 3)) / weight.sum((1, 2, 3))
@@ -30,8 +26,7 @@ def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """Structural similarity of each pair of pictures, (B,); 1 where they are identical.
 
     scikit-image's: 7x7 uniform window, mean over colours and pixels. The outer 3 pixels, where
-    the window does not fit, never count. Arguments and errors as for `psnr`; H and W at least
-    7.
+    the window does not fit, never count. Arguments and errors as for `psnr`; H and W from 7 on.
 
     Source: Wang, Bovik, Sheikh & Simoncelli 2004.
     """
@@ -39,33 +34,27 @@ def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
 
     weight = _weight(a, b, mask, INNER)
     pairs = zip(a.double().cpu().numpy(), b.double().cpu().numpy())
-    maps = [
-        structural_similarity(p, q, data_range=RANGE, channel_axis=0, full=True)[1]
-        for p, q in pairs
-    ]
+    settings = {"data_range": RANGE, "channel_axis": 0, "full": True}
+    maps = [structural_similarity(p, q, **settings)[1] for p, q in pairs]
     similarity = torch.stack([torch.from_numpy(m)[INNER] for m in maps]).to(weight)
     return ((weight * similarity).sum((1, 2, 3)) / weight.sum((1, 2, 3))).to(a.dtype)
 
 
 def auroc(score: Tensor, truth: Tensor) -> float:
-    """The chance that a pixel where `truth` is above 0 has a higher score than one where it is
-    not.
+    """The chance that a pixel where `truth` is above 0 scores higher than one where it is not.
 
     Of equal scores half count. Both tensors have one shape. Area under the receiver operating
     characteristic.
     """
     score, truth = score.flatten().double(), truth.flatten() > 0
     _, place, count = score.unique(return_inverse=True, return_counts=True)
-    # from 1; equal scores share the mean of their ranks
-    rank = (count.cumsum(0) - (count - 1) / 2)[place]
+    rank = (count.cumsum(0) - (count - 1) / 2)[place]  # from 1; equal scores share the mean
     n = truth.sum()
     return ((rank[truth].sum() - n * (n + 1) / 2) / (n * (~truth).sum())).item()
 
 
 def average_precision(score: Tensor, truth: Tensor) -> float:
-    """The mean precision over the pixels where `truth` is 1 and not 0, each at its own score as
-    the threshold.
-    """
+    """The mean precision over pixels with `truth` 1, not 0, each at its score as threshold."""
     score, truth = score.flatten().double(), truth.flatten().double()
     levels, place = score.neg().unique(return_inverse=True)  # from the highest score down
     hits = torch.zeros(len(levels)).double().index_add(0, place, truth)
@@ -74,22 +63,19 @@ def average_precision(score: Tensor, truth: Tensor) -> float:
 
 
 def _weight(a: Tensor, b: Tensor, mask: Tensor | None, part=ALL) -> Tensor:
-    """The weight of each number of `a`, float64, in the shape of `a` with H and W cut to
-    `part`, after the checks.
-    """
+    """The weight of each number of `a`, float64, H and W cut to `part`, after the checks."""
     if a.ndim != 4 or a.shape != b.shape:
         raise ValueError(
-            f"two batches of pictures of one shape are wanted, got {tuple(a.shape)} and "
-            f"{tuple(b.shape)}"
+            "two batches of pictures of one shape are wanted, "
+            f"got {tuple(a.shape)} and {tuple(b.shape)}"
         )
     if mask is None:
         return torch.ones_like(a, dtype=torch.float64)[part]
-    if mask.ndim != 4 or any(
-        have not in (1, want) for have, want in zip(mask.shape[:2], a.shape[:2])
-    ):
+    pairs = zip(mask.shape[:2], a.shape[:2])
+    if mask.ndim != 4 or any(have not in (1, want) for have, want in pairs):
         raise ValueError(
-            f"mask has shape {tuple(mask.shape)}, which does not fit pictures of shape "
-            f"{tuple(a.shape)}"
+            f"mask has shape {tuple(mask.shape)}, "
+            f"which does not fit pictures of shape {tuple(a.shape)}"
         )
     if mask.shape[2:] != a.shape[2:]:
         raise ValueError(

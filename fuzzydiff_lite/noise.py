@@ -1,5 +1,4 @@
-"""The one source of randomness: a counter-based generator that gives the same noise on every
-machine.
+"""The one source of randomness: counter-based, so that it gives the same noise everywhere.
 
 Number `index` of draw `draw` of stream `stream` is a hash of
 (seed, branch, draw, stream, index) and nothing else. So the noise does not depend on device,
@@ -21,8 +20,7 @@ GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: spreads neighbouring counters over a
 
 
 def hash32(h):
-    """Mix the bits of 32-bit integers: Python int, NumPy int64 array or torch int64 tensor,
-    values 0..2^32 - 1.
+    """Mix the bits of numbers 0..2^32 - 1: Python int, NumPy int64 array or torch int64 tensor.
 
     Source: the two-multiplication hash of C. Wellons' search for low-bias integer hashes
     (2018, public domain).
@@ -46,9 +44,7 @@ def _key(*counters):
 
 
 def _normals(xp, keys, counters):
-    """Box-Muller on hashed counters: `keys` (B, 1, 1) and `counters` (2, n), both int64 of the
-    library `xp`.
-    """
+    """Box-Muller on hashed counters: `keys` (B, 1, 1) and `counters` (2, n), int64 of `xp`."""
     uniform = xp.asarray(hash32(counters ^ keys), dtype=xp.float64) / 2.0**32
     radius = xp.sqrt(-2.0 * xp.log(uniform[:, 0] + 2.0**-32))  # never the log of 0
     angle = (2.0 * math.pi) * uniform[:, 1]
@@ -56,9 +52,7 @@ def _normals(xp, keys, counters):
 
 
 def _counters(count: int) -> np.ndarray:
-    """The even counters 0, 2, ... and the odd ones 1, 3, ... for `count` numbers, spread over
-    32 bits, (2, n).
-    """
+    """Counters for `count` numbers, (2, n): 0, 2, ... and 1, 3, ..., spread over 32 bits."""
     return np.arange((count + 1) // 2 * 2, dtype=np.int64).reshape(-1, 2).T * GOLDEN & MASK
 
 
@@ -80,8 +74,7 @@ def standard_normal(
 
 
 class Noise:
-    """Standard normal noise. Each call draws anew; each picture of a batch has a stream of its
-    own.
+    """Standard normal noise. Each call draws anew; each picture of a batch has its own stream.
 
     `Noise(seed)` on a batch of n gives picture i what `Noise(seed, first=i)` gives a batch of
     one. `branch(k)` is an independent source with the same seed: a sampler draws what it adds
@@ -106,9 +99,8 @@ class Noise:
         streams = torch.arange(self.first, self.first + batch, device=device)
         keys = _key(self.seed, self._branch, self._draw, streams)
         self._draw += 1
-        cos, sin = _normals(
-            torch, keys[:, None, None], _counters_on(count, torch.device(device))
-        )
+        counters = _counters_on(count, torch.device(device))
+        cos, sin = _normals(torch, keys[:, None, None], counters)
         return torch.cat([cos, sin], 1)[:, :count].to(dtype).reshape(batch, *rest)
 
     def like(self, x: Tensor) -> Tensor:
@@ -119,8 +111,7 @@ class Noise:
 class Shared(Noise):
     """Noise that is the same for every picture of a batch: that of its first picture.
 
-    So pictures restored together differ by their settings alone, and each is what it would be
-    by itself.
+    So pictures restored together differ only by their settings: each is as it would be alone.
     """
 
     def branch(self, number: int) -> Shared:
@@ -132,10 +123,7 @@ class Shared(Noise):
 
 
 class Replay:
-    """A source that hands out recorded draws in order; every branch of it shares the one list.
-
-    For tests.
-    """
+    """For tests: hands out recorded draws in order; every branch shares the one list."""
 
     def __init__(self, draws: Iterable[Tensor]):
         self._draws = iter(draws)
@@ -155,7 +143,7 @@ class Replay:
             raise ValueError("the sampler draws more often than was recorded")
         if draw.shape != x.shape:
             raise ValueError(
-                f"the recorded draw has shape {tuple(draw.shape)}, the sampler wants "
-                f"{tuple(x.shape)}"
+                f"the recorded draw has shape {tuple(draw.shape)}, "
+                f"the sampler wants {tuple(x.shape)}"
             )
         return draw.to(x)

@@ -77,9 +77,7 @@ then in shared/faces64 beside it."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises ValueError, so that every error ends in the one line that `main`
-    prints.
-    """
+    """A parser that raises ValueError: every error ends in the one line that `main` prints."""
 
     def error(self, message):
         raise ValueError(message)
@@ -101,189 +99,113 @@ def number(kind: type, least: float, most: float = math.inf):
 
 def parser(commands: dict[str, Callable[[argparse.Namespace], None]]) -> Parser:
     """The options of every command: `commands` has what each of them does, by its name."""
-    top = Parser(
-        prog="fuzzydiff", description="Restore pictures of faces with a diffusion prior."
-    )
+    text = "Restore pictures of faces with a diffusion prior."
+    top = Parser(prog="fuzzydiff", description=text)
     names = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    some, steps, share = number(int, 1), number(int, 1, 1000), number(float, 0, 1)
 
     def command(name, text, example, among=names):
         texts = {"help": text, "description": text, "epilog": example}
-        new = among.add_parser(
-            name, **texts, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+        style = argparse.RawDescriptionHelpFormatter
+        new = among.add_parser(name, **texts, formatter_class=style)
         new.set_defaults(command=commands[name])
         return new
 
     draw = command("sample", "Draw people who do not exist, as one sheet.", SAMPLE)
-    draw.add_argument("--n", type=number(int, 1), default=16, help="how many (default 16)")
-    draw.add_argument(
-        "--method", choices=["ddim", "ddpm"], default="ddim", help="the sampler (default ddim)"
-    )
-    draw.add_argument(
-        "--eta",
-        type=number(float, 0, 1),
-        help="fresh noise of ddim: 0 none (default), 1 like ddpm",
-    )
-    draw.add_argument(
-        "--guidance",
-        type=number(float, 0, 100),
-        default=1.0,
-        help="scale of the pull towards --tone (default 1: none added)",
-    )
-    draw.add_argument(
-        "--steps", type=number(int, 1, 1000), default=50, help="denoising steps (default 50)"
-    )
+    draw.add_argument("--n", type=some, default=16, help="how many (default 16)")
+    text = "the sampler (default ddim)"
+    draw.add_argument("--method", choices=["ddim", "ddpm"], default="ddim", help=text)
+    text = "fresh noise of ddim: 0 none (default), 1 like ddpm"
+    draw.add_argument("--eta", type=share, help=text)
+    text = "scale of the pull towards --tone (default 1: none added)"
+    draw.add_argument("--guidance", type=number(float, 0, 100), default=1.0, help=text)
+    draw.add_argument("--steps", type=steps, default=50, help="denoising steps (default 50)")
 
     tasks = "\n".join(f"  {task:8} {', '.join(methods)}" for task, methods in TASKS.items())
     text = "Restore a picture of a face, or a folder of them, at 64x64."
     restore = command("restore", text, RESTORE.replace("{tasks}", tasks))
-    restore.add_argument(
-        "--task",
-        choices=list(TASKS),
-        default="inpaint",
-        help="what was done to it (default inpaint)",
-    )
+    text = "what was done to it (default inpaint)"
+    restore.add_argument("--task", choices=list(TASKS), default="inpaint", help=text)
     methods = sorted({method for methods in TASKS.values() for method in methods})
-    restore.add_argument(
-        "--method", choices=methods, help="the sampler (default: the task's first)"
+    text = "the sampler (default: the task's first)"
+    restore.add_argument("--method", choices=methods, help=text)
+    text = "a picture, white = keep, black = hallucinate, a folder of them, or "
+    restore.add_argument("--mask", help=text + ", ".join(masks.NAMES))
+    text = "trust in the kept part, 0 to 1 (default 1)"
+    restore.add_argument("--m", type=share, default=1.0, help=text)
+    text = "gaussian:SIGMA, uniform:WIDTH or motion:LENGTH:ANGLE"
+    restore.add_argument("--blur", metavar="KIND:SIZE", help=text)
+    text = (
+        "deviation of the noise; the range from black to white is 2 "
+        "(default 0.02 for deblur, else 0)"
     )
-    restore.add_argument(
-        "--mask",
-        help=f"a picture, white = keep, black = hallucinate, a folder of them, or {', '.join(masks.NAMES)}",
-    )
-    restore.add_argument(
-        "--m",
-        type=number(float, 0, 1),
-        default=1.0,
-        help="trust in the kept part, 0 to 1 (default 1)",
-    )
-    restore.add_argument(
-        "--blur",
-        metavar="KIND:SIZE",
-        help="gaussian:SIGMA, uniform:WIDTH or motion:LENGTH:ANGLE",
-    )
-    restore.add_argument(
-        "--sigma",
-        type=number(float, 0, 2),
-        help="deviation of the noise; the range from black to white is 2 (default 0.02 for deblur, else 0)",
-    )
-    restore.add_argument(
-        "--set",
-        type=setting,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other setting of the method",
-    )
+    restore.add_argument("--sigma", type=number(float, 0, 2), help=text)
+    pairs = {"type": setting, "action": "append", "default": [], "metavar": "NAME=VALUE"}
+    restore.add_argument("--set", **pairs, help="any other setting of the method")
 
-    text = "Find what is not expected of a face and replace it, in a picture or a folder of them, at 64x64."
+    text = (
+        "Find what is not expected of a face and replace it, "
+        "in a picture or a folder of them, at 64x64."
+    )
     correct = command("correct", text, CORRECT)
-    correct.add_argument(
-        "--statistics",
-        type=Path,
-        metavar="FILE",
-        help="made by `fuzzydiff attention fit` (default: those that ship)",
-    )
-    correct.add_argument(
-        "--anyway", action="store_true", help="also what does not look like an aligned face"
-    )
+    text = "made by `fuzzydiff attention fit` (default: those that ship)"
+    correct.add_argument("--statistics", type=Path, metavar="FILE", help=text)
+    text = "also what does not look like an aligned face"
+    correct.add_argument("--anyway", action="store_true", help=text)
     for each in (restore, correct):
-        each.add_argument(
-            "input",
-            metavar="IN",
-            help="a picture of any size and mode, or a folder of pictures",
-        )
-        each.add_argument(
-            "--steps", type=number(int, 1, 1000), help="denoising steps (default: the method's)"
-        )
-        each.add_argument(
-            "--repeats",
-            type=number(int, 1),
-            help="times each step is walked (default: the method's)",
-        )
-        each.add_argument(
-            "--box",
-            type=int,
-            nargs=4,
-            metavar=("L", "T", "R", "B"),
-            help="square to restore (default: centre)",
-        )
-        each.add_argument(
-            "--preview",
-            action="store_true",
-            help="also write OUT-preview.png: before, map, after, enlarged",
-        )
+        text = "a picture of any size and mode, or a folder of pictures"
+        each.add_argument("input", metavar="IN", help=text)
+        text = "denoising steps (default: the method's)"
+        each.add_argument("--steps", type=steps, help=text)
+        text = "times each step is walked (default: the method's)"
+        each.add_argument("--repeats", type=some, help=text)
+        sides, text = ("L", "T", "R", "B"), "square to restore (default: centre)"
+        each.add_argument("--box", type=int, nargs=4, metavar=sides, help=text)
+        text = "also write OUT-preview.png: before, map, after, enlarged"
+        each.add_argument("--preview", action="store_true", help=text)
 
-    text = "What a prior expects of faces, by which `fuzzydiff correct` finds what it does not expect."
+    text = (
+        "What a prior expects of faces, "
+        "by which `fuzzydiff correct` finds what it does not expect."
+    )
     attention = names.add_parser("attention", help=text, description=text)
     attention = attention.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    fit = command(
-        "fit", "Make the statistics of a prior from faces without damage.", FIT, attention
-    )
-    fit.add_argument(
-        "--folder", type=Path, help="of faces64, or of pictures (default: faces64)"
-    )
+    text = "Make the statistics of a prior from faces without damage."
+    fit = command("fit", text, FIT, attention)
+    text = "of faces64, or of pictures (default: faces64)"
+    fit.add_argument("--folder", type=Path, help=text)
 
     for each in (draw, restore, correct, fit):
-        each.add_argument(
-            "--seed", type=number(int, 0), default=0, help="same seed, same result (default 0)"
-        )
-        each.add_argument(
-            "--tone", choices=TONES, default="colour", help="kind of picture (default colour)"
-        )
-        each.add_argument(
-            "--weights",
-            default="faces64",
-            metavar="FILE",
-            help="a .safetensors file made by training",
-        )
-        each.add_argument(
-            "--device", choices=["cpu", "cuda"], help="default: cuda where there is one"
-        )
+        text = "same seed, same result (default 0)"
+        each.add_argument("--seed", type=number(int, 0), default=0, help=text)
+        text = "kind of picture (default colour)"
+        each.add_argument("--tone", choices=TONES, default="colour", help=text)
+        text = "a .safetensors file made by training"
+        each.add_argument("--weights", default="faces64", metavar="FILE", help=text)
+        text = "default: cuda where there is one"
+        each.add_argument("--device", choices=["cpu", "cuda"], help=text)
         each.add_argument("--quiet", action="store_true", help="print nothing but errors")
-        out = {"type": Path, "metavar": "OUT", "required": True}
-        out["help"] = "the picture to write, best .png, or the folder"
+        text = "the picture to write, best .png, or the folder"
         if each is fit:
-            out["help"] = "the file to write"
+            text = "the file to write"
+        out = {"type": Path, "metavar": "OUT", "required": True, "help": text}
         each.add_argument("-o", "--output", **out)
 
     train = command("train", "Train the prior on faces64, or go on training it.", TRAIN)
-    train.add_argument(
-        "--folder",
-        type=Path,
-        default=Path("runs/faces64"),
-        help="of the run (default runs/faces64)",
-    )
-    train.add_argument(
-        "--images",
-        type=number(int, 1),
-        default=Recipe.images,
-        help=f"to see (default {Recipe.images})",
-    )
-    train.add_argument(
-        "--batch", type=number(int, 1), default=Recipe.batch, help=f"default {Recipe.batch}"
-    )
-    train.add_argument(
-        "--rate",
-        type=number(float, 0),
-        default=Recipe.rate,
-        help=f"learning rate (default {Recipe.rate})",
-    )
-    train.add_argument(
-        "--minutes",
-        type=number(float, 0),
-        default=math.inf,
-        help="stop after so long (default: never)",
-    )
-    train.add_argument(
-        "--from",
-        dest="start",
-        metavar="NAME",
-        help="weights to begin with: faces64 or a file (default: none)",
-    )
-    train.add_argument(
-        "--seed", type=number(int, 0), default=Recipe.seed, help=f"default {Recipe.seed}"
-    )
+    text = "of the run (default runs/faces64)"
+    train.add_argument("--folder", type=Path, default=Path("runs/faces64"), help=text)
+    text = f"to see (default {Recipe.images})"
+    train.add_argument("--images", type=some, default=Recipe.images, help=text)
+    text = f"default {Recipe.batch}"
+    train.add_argument("--batch", type=some, default=Recipe.batch, help=text)
+    text = f"learning rate (default {Recipe.rate})"
+    train.add_argument("--rate", type=number(float, 0), default=Recipe.rate, help=text)
+    text = "stop after so long (default: never)"
+    train.add_argument("--minutes", type=number(float, 0), default=math.inf, help=text)
+    text = "weights to begin with: faces64 or a file (default: none)"
+    train.add_argument("--from", dest="start", metavar="NAME", help=text)
+    text = f"default {Recipe.seed}"
+    train.add_argument("--seed", type=number(int, 0), default=Recipe.seed, help=text)
     build.add_command(names)
     return top
 

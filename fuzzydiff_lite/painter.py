@@ -1,6 +1,4 @@
-"""A picture to paint the map m on: fuzzy conditioning follows the brush, in Jupyter and in the
-built page.
-"""
+"""Paint the map m on a picture: fuzzy conditioning follows, in Jupyter and the built page."""
 
 from __future__ import annotations
 
@@ -56,15 +54,12 @@ def save(
         "scales": [float(f"{value:.6g}") for value in scales],
         "directions": _base64(steps),
     }
-    Path(path).write_text(
-        json.dumps(facts, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(facts, ensure_ascii=False, indent=0) + "\n"
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def shape(name: str) -> Tensor:
-    """The map (1, 1, 32, 32) that a button makes with the brush's m at 0: 0 in the shape, 1
-    around it.
-    """
+    """The map (1, 1, 32, 32) of a button with the brush's m at 0: 0 in the shape, 1 around."""
     if name not in SHAPES:
         raise ValueError(f"shape must be one of {', '.join(SHAPES)}, got {name!r}")
     m = torch.ones(1, 1, SIZE, SIZE)
@@ -74,30 +69,27 @@ def shape(name: str) -> Tensor:
 
 
 class Painter:
-    """Paint m, see the face that fuzzy conditioning makes of it. Shown by a notebook as HTML
-    that needs no kernel.
+    """Paint m, see the face that fuzzy conditioning makes of it.
 
-    A browser cannot run the network, so the prior is the Gaussian of the faces, at 32 x 32
-    pixels: its denoiser is closed, Eq. (gaussian-denoiser), book/04_network. `restore` gives in
-    Python what the page shows. `pictures` holds what can be painted on, by name, (1, 3, 32, 32)
-    in [-1, 1]; `prior` is the `GaussianPrior`.
+    A notebook shows it as HTML that needs no kernel. A browser cannot run the network, so the
+    prior is the Gaussian of the faces, at 32 x 32 pixels: its denoiser is closed,
+    Eq. (gaussian-denoiser), book/04_network. `restore` gives in Python what the page shows.
+    `pictures` holds what can be painted on, by name, (1, 3, 32, 32) in [-1, 1]; `prior` is the
+    `GaussianPrior`.
     """
 
     def __init__(self, start: str = "box"):
         self._start = shape(start)
         self._spec = json.loads((FOLDER / "painter.json").read_text(encoding="utf-8"))
-        self.pictures = {
-            name: _picture(text)[None] for name, text in self._spec["pictures"].items()
-        }
+        texts = self._spec["pictures"]
+        self.pictures = {name: _picture(text)[None] for name, text in texts.items()}
         self._spec |= {"start": start, "shapes": SHAPES, "settings": SETTINGS, "tint": TINT}
         scales, variances = (torch.tensor(self._spec[name]) for name in ("scales", "variances"))
-        steps = torch.frombuffer(
-            bytearray(base64.b64decode(self._spec["directions"])), dtype=torch.int8
-        )
+        data = bytearray(base64.b64decode(self._spec["directions"]))
+        steps = torch.frombuffer(data, dtype=torch.int8)
         directions = (steps.reshape(len(scales), -1) * scales[:, None]).T.contiguous()
-        self.prior = GaussianPrior(
-            _picture(self._spec["mean"]), self._spec["rest"], directions, variances
-        )
+        mean, rest = _picture(self._spec["mean"]), self._spec["rest"]
+        self.prior = GaussianPrior(mean, rest, directions, variances)
 
     def restore(
         self,
@@ -109,25 +101,21 @@ class Painter:
         per: str = SETTINGS["per"],
         fix: bool = SETTINGS["fix"],
     ) -> Tensor:
-        """What the page shows for a map m, a number or (1, 1, 32, 32) in [0, 1], and its
-        controls: (1, 3, 32, 32).
+        """What the page shows for a map m and its controls, (1, 3, 32, 32).
 
-        Without a name the first picture is restored. Raises ValueError like `samplers.fuzzy`,
-        and for another name.
+        `m` is a number or (1, 1, 32, 32), in [0, 1]. Without a name the first picture is
+        restored. Raises ValueError like `samplers.fuzzy`, and for another name.
         """
         picture = picture or next(iter(self.pictures))
         if picture not in self.pictures:
             raise ValueError(
                 f"picture must be one of {', '.join(self.pictures)}, got {picture!r}"
             )
-        return run(
-            fuzzy(self.prior, self.pictures[picture], m, steps, J, Noise(seed), fix, per=per)
-        )
+        y = self.pictures[picture]
+        return run(fuzzy(self.prior, y, m, steps, J, Noise(seed), fix, per=per))
 
     def to_html(self) -> str:
-        """The painter of the built page, script and style inside; without scripts it is a
-        picture of its start.
-        """
+        """The built page's painter, script and style inside; without scripts, its start."""
         files = ["painter.css", *SCRIPTS]
         style, *scripts = ((FOLDER / name).read_text(encoding="utf-8") for name in files)
         y = next(iter(self.pictures.values()))
@@ -137,8 +125,8 @@ class Painter:
         both = sheet(torch.cat([painted, self.restore(self._start)]), columns=2)
         image = both.resize((512, 256), Image.Resampling.BICUBIC)
         alt = (
-            f"A face whose {self._spec['start']} is not trusted, covered in blue, and beside it "
-            "what is restored there."
+            f"A face whose {self._spec['start']} is not trusted, covered in blue, "
+            "and beside it what is restored there."
         )
         spec = html.escape(json.dumps(self._spec, ensure_ascii=False), quote=False)
         spec = spec.replace("'", "&#39;")
@@ -150,10 +138,8 @@ class Painter:
         )
 
     def _repr_mimebundle_(self, **kwargs):
-        return {
-            "text/html": self.to_html(),
-            "text/plain": f"Painter({', '.join(self.pictures)})",
-        }
+        text = f"Painter({', '.join(self.pictures)})"
+        return {"text/html": self.to_html(), "text/plain": text}
 
 
 def _base64(values: Tensor) -> str:
@@ -161,8 +147,6 @@ def _base64(values: Tensor) -> str:
 
 
 def _picture(text: str) -> Tensor:
-    """8-bit values of three colours, one colour after another, as a picture (3, 32, 32) in
-    [-1, 1].
-    """
+    """8-bit values, one colour after another, as a picture (3, 32, 32) in [-1, 1]."""
     values = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
     return from_uint8(torch.from_numpy(values.copy()).reshape(3, SIZE, SIZE))

@@ -20,15 +20,12 @@ from .data import to_image
 
 DPI = 100
 CELL = 128  # pixels of the page that one picture of `show` takes at scale 1
-# Okabe & Ito's eight colours (2008), which the colour-blind can tell apart; yellow left out:
-# too light for lines.
+# Okabe & Ito's (2008), which the colour-blind can tell apart; yellow is too light for lines.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
 
 def sheet(pictures: Tensor, columns: int | None = None, scale: int = 1) -> Image.Image:
-    """Pictures (n, 3, H, W) side by side in rows of `columns`, as one Pillow picture, enlarged
-    by `scale`.
-    """
+    """Pictures (n, 3, H, W) in rows of `columns` as one Pillow picture, enlarged by `scale`."""
     columns = columns or math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
     n, c, h, w = pictures.shape
@@ -40,9 +37,7 @@ def sheet(pictures: Tensor, columns: int | None = None, scale: int = 1) -> Image
 
 
 def style() -> None:
-    """Set Matplotlib's defaults for the book: colours the colour-blind can tell apart, white
-    paper, no clutter.
-    """
+    """Set Matplotlib for the book: colours for the colour-blind, white paper, no clutter."""
     plt.rcParams.update(
         {
             "axes.prop_cycle": plt.cycler(color=COLOURS),
@@ -83,8 +78,7 @@ def show(
     columns: int | None = None,
     scale: float = 1.0,
 ) -> Figure:
-    """A row, or a grid of `columns`, of pictures in [-1, 1] and of one-channel maps in [0, 1],
-    each under its title.
+    """A row, or grid of `columns`, of titled pictures, [-1, 1], and one-channel maps, [0, 1].
 
     `pictures` is a batch (n, 3|1, H, W) or a list of what `picture` takes. Every pixel becomes
     a square of whole pixels: 2 x 2 for 64-pixel faces at `scale` 1. A notebook shows the figure
@@ -103,13 +97,8 @@ def show(
     titles = [textwrap.fill(str(title), max(8, width // 7)) for title in titles]
     head = max(6 + 15 * (title.count("\n") + 1) if title else 0 for title in titles)
     across, down = columns * (width + gap) + gap, rows * (height + head + gap) + gap
-    figure = plt.figure(
-        FigureClass=Shown,
-        figsize=(across / DPI, down / DPI),
-        dpi=DPI,
-        facecolor="white",
-        layout="none",
-    )
+    look = {"figsize": (across / DPI, down / DPI), "facecolor": "white", "layout": "none"}
+    figure = plt.figure(FigureClass=Shown, dpi=DPI, **look)
     for i, (image, title) in enumerate(zip(images, titles)):
         row, column = divmod(i, columns)
         left, top = gap + column * (width + gap), gap + row * (height + head + gap) + head
@@ -122,9 +111,7 @@ def show(
 
 
 class Shown(Figure):
-    """A pyplot figure that is closed when it is displayed, so that the cell that returns it
-    shows it only once.
-    """
+    """A pyplot figure that is closed when displayed: the cell that returns it shows it once."""
 
     def _ipython_display_(self):
         png = io.BytesIO()
@@ -133,8 +120,7 @@ class Shown(Figure):
 
 
 def figure_image(figure: Figure) -> Image.Image:
-    """A Matplotlib figure as a Pillow picture on white paper, 100 pixels an inch; the figure is
-    closed.
+    """A Matplotlib figure, which is closed, as a Pillow picture on white, 100 pixels an inch.
 
     The picture has the figure's size, so that the frames of an explorer do not jump; what the
     figure holds is fitted into it.

@@ -1,5 +1,4 @@
-"""Priors: what a sampler knows about clean pictures, asked through one question, "what is
-E[x0 | x_t]?".
+"""Priors: what a sampler knows about clean pictures, asked by one question, "E[x0 | x_t]?".
 
 `Prior` wraps any denoising network; `GaussianPrior` and `EmpiricalPrior` answer exactly, for
 teaching and tests.
@@ -15,8 +14,7 @@ from .steps import eps_from_x0, gaussian_denoiser, x0_from_eps
 
 
 class Prior:
-    """A denoiser at every level: `prior.x0(x, t)` and `prior.eps(x, t)` for pictures x
-    (B, *shape) at level t.
+    """A denoiser: `prior.x0(x, t)` and `prior.eps(x, t)` for pictures x (B, *shape) at level t.
 
     `net(x, levels)` or, with a `label`, `net(x, levels, labels)` gets levels and labels as (B,)
     integer tensors and returns what it `predicts`: "v", "eps" or "x0". More channels than the
@@ -27,8 +25,7 @@ class Prior:
     their mean to one of them, see `variance_along`. `weights` is the SHA-256 of the file the
     network came from, if any.
 
-    Raises ValueError for a picture of another shape, a level outside 1..T, or an unknown
-    `predicts`.
+    Raises ValueError for another shape, a level outside 1..T, or an unknown `predicts`.
     Eq. (v-prediction), book/04_network.
     """
 
@@ -68,17 +65,16 @@ class Prior:
 
     def _check(self, x, t):
         if tuple(x.shape[1:]) != self.shape:
+            shape = ", ".join(map(str, self.shape))
             raise ValueError(
-                "this prior knows pictures of shape (B, "
-                f"{', '.join(map(str, self.shape))}), got {tuple(x.shape)}"
+                f"this prior knows pictures of shape (B, {shape}), got {tuple(x.shape)}"
             )
         if not 1 <= t <= self.schedule.T:
             raise ValueError(f"level must be between 1 and {self.schedule.T}, got {t}")
 
 
 class GaussianPrior(Prior):
-    """Clean pictures are Gaussian, so the denoiser is exact. Works in the device and dtype of
-    `mean`.
+    """Clean pictures are Gaussian: the denoiser is exact, in the device and dtype of `mean`.
 
     `mean` has the shape of a picture; the covariance has orthonormal `directions` (d, K) with
     `variances` (K,) and the variance `rest` everywhere else. Without directions it is `rest`
@@ -104,7 +100,7 @@ class GaussianPrior(Prior):
     def from_covariance(
         cls, mean: Tensor, covariance: Tensor, schedule: Schedule | None = None
     ) -> GaussianPrior:
-        """Any Gaussian: `mean` of the shape of a picture with d numbers, `covariance` (d, d)."""
+        """Any Gaussian: `mean` in the shape of a picture, d numbers; `covariance` (d, d)."""
         variances, directions = torch.linalg.eigh(covariance)
         return cls(mean, 0.0, directions, variances, schedule)
 
@@ -127,8 +123,8 @@ class GaussianPrior(Prior):
 class EmpiricalPrior(Prior):
     """Clean pictures are exactly the given ones (n, *shape), each as likely as the others.
 
-    The denoiser is their mean, weighted by how well each explains x. Eq. (empirical-denoiser),
-    book/04_network.
+    The denoiser is their mean, weighted by how well each explains x.
+    Eq. (empirical-denoiser), book/04_network.
     """
 
     def __init__(self, pictures: Tensor, schedule: Schedule | None = None):
@@ -145,8 +141,7 @@ class EmpiricalPrior(Prior):
 
 
 def variance_along(variances: Tensor) -> float:
-    """The variance of pictures along the line from their mean to one of them, from all their
-    principal variances.
+    """The variance along the line from the mean to a picture, from all principal variances.
 
     Each direction counts by the share of a picture's distance from the mean that lies in it.
     Eq. (variance-along), book/12_fuzzy.
@@ -155,8 +150,7 @@ def variance_along(variances: Tensor) -> float:
 
 
 def fit_gaussian(pictures: Tensor, directions: int) -> tuple[Tensor, Tensor, Tensor, float]:
-    """Mean (d,), principal directions (d, K), their variances (K,) and the mean variance of the
-    rest.
+    """Mean (d,), principal directions (d, K), their variances (K,), mean variance of the rest.
 
     `pictures` (n, ...) with n > K = `directions`, else ValueError. Directions come from a
     randomised singular value decomposition: seconds instead of minutes for thousands of faces.

@@ -33,8 +33,7 @@ TASKS = {  # the methods that fit each task, the preferred one first
     "jpeg": ["ddrm_jpeg", "ddnm", "pigdm", "sdedit"],
 }
 
-# What differs from a sampler's own defaults. `python -m benchmarks.sweep` says why:
-# book/data/sweep.json.
+# What differs from a sampler's defaults: see benchmarks.sweep and its book/data/sweep.json.
 ENLARGING = {
     "ddnm": {"churn": 1.0},
     "ddrm": {"churn": 1.0},
@@ -94,8 +93,7 @@ class Given(NamedTuple):
 
 
 def settings(task: str, method: str, **chosen) -> dict:
-    """All settings of a method for a task: its defaults, its preset, and what was `chosen`, the
-    later over the earlier.
+    """All settings of a method for a task: what was `chosen`, over its preset, over defaults.
 
     Raises ValueError for an unknown task, a method that does not fit it, and a setting that the
     method does not have.
@@ -103,25 +101,20 @@ def settings(task: str, method: str, **chosen) -> dict:
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     if method not in TASKS[task]:
-        raise ValueError(
-            f"method must be one of {', '.join(TASKS[task])} for the task {task}, got "
-            f"{method!r}"
-        )
+        names = ", ".join(TASKS[task])
+        raise ValueError(f"method must be one of {names} for the task {task}, got {method!r}")
     parameters = inspect.signature(getattr(samplers, method)).parameters.values()
-    own = {
-        p.name: p.default
-        for p in parameters
-        if p.default is not p.empty and p.name not in ("sigma", "noise")
-    }
+    optional = [p for p in parameters if p.default is not p.empty]
+    own = {p.name: p.default for p in optional if p.name not in ("sigma", "noise")}
     if unknown := set(chosen) - set(own):
         raise ValueError(
             f"{method} has no setting {', '.join(sorted(unknown))}; it has {', '.join(own)}"
         )
     for name, value in chosen.items():
-        if _kind(value) != _kind(own[name]):
+        kind = _kind(own[name])
+        if _kind(value) != kind:
             raise ValueError(
-                f"{name} of {method} must be a {_kind(own[name])}, like {own[name]!r}, "
-                f"got {value!r}"
+                f"{name} of {method} must be a {kind}, like {own[name]!r}, got {value!r}"
             )
     return own | PRESETS.get(task, {}).get(method, {}) | chosen
 

@@ -1,6 +1,4 @@
-"""The noise schedule: how much of the picture is left at each level, and which levels a sampler
-visits.
-"""
+"""The noise schedule: what is left of a picture at each level, which levels samplers visit."""
 
 from __future__ import annotations
 
@@ -16,8 +14,8 @@ class Schedule:
     """Noise levels 0..T of a variance-preserving diffusion.
 
     `alpha_bar` has shape (T + 1,), float64, on the CPU. `alpha_bar[0]` is 1 (no noise) and
-    `alpha_bar[T]` is close to 0 (only noise). A picture at level t is `sqrt(alpha_bar[t]) *
-    x0 + sqrt(1 - alpha_bar[t]) * eps`.
+    `alpha_bar[T]` is close to 0 (only noise). A picture at level t is
+    `sqrt(alpha_bar[t]) * x0 + sqrt(1 - alpha_bar[t]) * eps`.
 
     Raises ValueError where `alpha_bar` does not start at 1 and fall strictly to a positive end.
     Source: Ho et al. 2020, section 2; Eq. (alpha-bar), book/01_forward.
@@ -30,8 +28,8 @@ class Schedule:
         object.__setattr__(self, "alpha_bar", a)
         if a.ndim != 1 or len(a) < 2 or a[0] != 1 or not (a[1:] < a[:-1]).all() or a[-1] <= 0:
             raise ValueError(
-                "alpha_bar must be a vector that starts at 1 and falls strictly to a "
-                "value above 0"
+                "alpha_bar must be a vector that starts at 1 "
+                "and falls strictly to a value above 0"
             )
 
     @classmethod
@@ -83,13 +81,12 @@ class Schedule:
     def levels(
         self, steps: int | None = None, spacing: str = "uniform", start: int | None = None
     ) -> list[int]:
-        """The levels to visit, `steps` + 1 of them, falling from T to 0; all of them without
-        `steps`.
+        """The levels to visit, `steps` + 1 of them, falling from T to 0; all without `steps`.
 
         With a level `start` they begin there, and go on with those of the same `steps` that lie
         below it. `spacing` is "uniform", or "quadratic" to crowd them near 0. Raises ValueError
-        for another spacing and for steps that are not a whole number from 1 to T. Eq. (levels),
-        book/05_sampling.
+        for another spacing and for steps that are not a whole number from 1 to T.
+        Eq. (levels), book/05_sampling.
         """
         steps = self.T if steps is None else steps
         if not isinstance(steps, int) or not 1 <= steps <= self.T:
@@ -107,9 +104,10 @@ class Schedule:
 
 
 class Move(NamedTuple):
-    """One move of a walk over levels: from level `t` to level `s`. Down (s < t) denoises with
-    one call of the prior, up (s > t) adds noise. `left` counts the calls of the prior still to
-    come after this move.
+    """One move of a walk over levels: from level `t` to level `s`.
+
+    Down (s < t) denoises with one call of the prior, up (s > t) adds noise. `left` counts the
+    calls of the prior still to come after this move.
     """
 
     t: int

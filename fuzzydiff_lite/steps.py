@@ -59,9 +59,9 @@ def posterior(x: Tensor, x0: Tensor, alpha_bar_t, alpha_bar_s) -> tuple[Tensor, 
 def ddim_step(
     x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_t, alpha_bar_s, eta: float = 0.0
 ) -> Tensor:
-    """One step of DDIM from level t to s < t with fresh noise `z`; `eta` 0 uses none of it,
-    `eta` 1 is DDPM.
+    """One step of DDIM from level t to s < t with fresh noise `z`.
 
+    `eta` 0 uses none of it, `eta` 1 is DDPM.
     Source: Song et al. 2021, Eq. 12; Eq. (ddim) and (ddim-sigma), book/05_sampling.
     """
     variance = eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
@@ -70,10 +70,10 @@ def ddim_step(
 
 
 def churn_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_s, churn: float) -> Tensor:
-    """The picture at level s whose clean part is `x0`; a share `churn` of its noise deviation
-    is fresh, the rest `eps`.
+    """The picture at level s whose clean part is `x0` and whose noise is partly fresh.
 
-    `churn` 0 is DDIM with eta 0; `churn` 1 draws all noise anew. Eq. (churn), book/08_ddrm.
+    A share `churn` of the noise's deviation comes from `z`, the rest from `eps`: 0 is DDIM with
+    eta 0, 1 draws all noise anew. Eq. (churn), book/08_ddrm.
     """
     mix = (1 - churn**2) ** 0.5 * eps + churn * z
     return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s) * mix
@@ -89,8 +89,7 @@ def spectral_step(
     churn: float,
     trust: float = 1.0,
 ) -> Tensor:
-    """One step to level s, coefficient by coefficient, for a measurement whose noise differs
-    between them.
+    """One step to level s where each coefficient of the measurement has noise of its own.
 
     All arguments are coefficients: of the guess `x0`, of its noise `eps`, of fresh noise `z`
     and of A† y, with the standard deviation `spread` of the noise in the latter, infinite where
@@ -110,11 +109,11 @@ def spectral_step(
 
 
 def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True) -> Tensor:
-    """Blend two noisy pictures of one level: weight `m` in [0, 1] for `given`, 1 - m for
-    `hallucinated`.
+    """Blend two noisy pictures of one level, with the weight `m` in [0, 1] for `given`.
 
-    With `fix`, the distance from `mean` is stretched so that the blend has the noise variance
-    of its parts: two independent parts of variance v blend to variance (m^2 + (1 - m)^2) v.
+    `hallucinated` has the weight 1 - m. With `fix`, the distance from `mean` is stretched so
+    that the blend has the noise variance of its parts: two independent parts of variance v
+    blend to variance (m^2 + (1 - m)^2) v.
 
     Source: El Helou 2023; Eq. (fused-variance) and (fuzzy-fusion), book/12_fuzzy.
     """
@@ -125,21 +124,20 @@ def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True)
 
 
 def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance: float, fix: bool = True) -> Tensor:
-    """The weight m of the fusion after the step from level t to s, for a whole run that keeps
-    the `share` of what is given.
+    """The weight m of one fusion, where the whole run is to keep the `share` of what is given.
 
-    `share` in [0, 1], a number or a map; 0 gives 0 and 1 gives 1. The step draws a picture
-    towards the prior's mean, the fusion draws it towards the given one; with this weight both
-    are in balance wherever the share kept is `share`. Exact for pictures that are normal with
-    `variance`, whatever the levels and however often each is visited. `fix` says which `fuse`
-    the weight is for.
+    It is the fusion after the step from level t to s. `share` in [0, 1], a number or a map; 0
+    gives 0 and 1 gives 1. The step draws a picture towards the prior's mean, the fusion draws
+    it towards the given one; with this weight both are in balance wherever the share kept is
+    `share`. Exact for pictures that are normal with `variance`, whatever the levels and however
+    often each is visited. `fix` says which `fuse` the weight is for.
 
     Eq. (step-pull) and (fusion-weight), book/12_fuzzy.
     """
     share = torch.as_tensor(share, dtype=None if isinstance(share, Tensor) else torch.float64)
     beta = 1 - alpha_bar_t / alpha_bar_s
     pull = beta / (alpha_bar_t * variance + 1 - alpha_bar_t)  # (step-pull)
-    lost = share * pull / (1 - share + share * pull)  # 1 - c: c is close to 1 in a short step
+    lost = share * pull / (1 - share + share * pull)  # 1 - c, for c is nearly 1
     if not fix:
         return lost
     across = _root(lost * (2 - lost))  # the root of 1 - c^2

@@ -1,6 +1,4 @@
-"""Training the prior: one loop, the same on CPU and CUDA, in one process or many, that can be
-stopped and goes on.
-"""
+"""Training the prior: one loop for CPU and CUDA, one process or many, that can be resumed."""
 
 from __future__ import annotations
 
@@ -40,8 +38,7 @@ class Recipe:
     warm_up: int = 300  # steps
     final_rate: float = 0.02  # share of the rates left at the end of the cosine decay
     gamma: float = 5.0  # min-SNR weighting; infinity is the plain v loss
-    # share of the pictures trained at levels up to 650, the rest at any level
-    low_levels: float = 0.5
+    low_levels: float = 0.5  # share of pictures trained at levels up to 650, the rest at any
     ema: float = 0.9995
     colour: float = 0.5  # share of colour pictures in a batch
     drop_tone: float = 0.15  # share of pictures whose tone is hidden
@@ -49,8 +46,7 @@ class Recipe:
 
 
 def v_loss(net, x0: Tensor, t: Tensor, tone: Tensor, eps: Tensor, gamma: float) -> Tensor:
-    """Squared error of v for each picture, (B,), weighted by min(SNR, gamma) / (SNR + 1) for
-    finite `gamma`.
+    """Squared errors of v, (B,), times min(SNR, gamma) / (SNR + 1) where `gamma` is finite.
 
     Eq. (v-loss) and (min-snr), book/04_network.
     """
@@ -64,22 +60,18 @@ def v_loss(net, x0: Tensor, t: Tensor, tone: Tensor, eps: Tensor, gamma: float) 
 
 
 class Optimiser:
-    """Muon for the matrices inside the U-Net, AdamW for all else: biases, embeddings, the first
-    and the last layer.
+    """Muon for the matrices inside the U-Net, AdamW for all else.
 
-    A convolution counts as the matrix that takes a neighbourhood to an output pixel. Source:
-    Jordan et al. 2024.
+    That is biases, embeddings, the first and the last layer. A convolution counts as the matrix
+    that takes a neighbourhood to an output pixel. Source: Jordan et al. 2024.
     """
 
     OUTSIDE = ("input", "output", "position", "tone")
 
     def __init__(self, net: FaceNet, rate: float, matrix_rate: float):
         named = dict(net.named_parameters())
-        inside = [
-            name
-            for name, p in named.items()
-            if p.ndim > 1 and not name.startswith(self.OUTSIDE)
-        ]
+        inside = [name for name, p in named.items() if p.ndim > 1]
+        inside = [name for name in inside if not name.startswith(self.OUTSIDE)]
         self.weights = [named[name] for name in inside]
         # the same memory in another shape
         self.matrices = [nn.Parameter(_matrix(p.data)) for p in self.weights]
@@ -93,9 +85,7 @@ class Optimiser:
         self.rates = {"muon": matrix_rate, "adamw": rate}
 
     def step(self, share: float) -> None:
-        """Update all weights from their gradients, at this `share` of the rates, and forget the
-        gradients.
-        """
+        """Update all weights at this `share` of the rates, and forget their gradients."""
         for matrix, p in zip(self.matrices, self.weights):
             matrix.grad = _matrix(p.grad)
             p.grad = None
@@ -115,15 +105,12 @@ class Optimiser:
 
 
 def _matrix(weight: Tensor) -> Tensor:
-    """A weight as a matrix with a row for each output; a view where the weight is in
-    channels_last.
-    """
+    """A weight as a matrix, a row for each output; a view where it is in channels_last."""
     return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight
 
 
 class Trainer:
-    """A network, its running average and optimiser, on a set of pictures. `step` learns from
-    one batch.
+    """A network, its running average and optimiser; `step` learns from a batch of pictures.
 
     `pictures` uint8 (n, 3, size, size); `tones` (n,) 0 or 1. `net` is trained in place;
     `average` is what to use. Where `torch.distributed` runs, each process takes its share of
@@ -174,7 +161,7 @@ class Trainer:
         return loss.item()
 
     def rate(self) -> float:
-        """Share of the learning rates now: linear warm-up, then a cosine down to `final_rate`."""
+        """Share of the learning rates now: linear warm-up, then a cosine to `final_rate`."""
         r = self.recipe
         cosine = (1 + math.cos(math.pi * min(1, self.seen / r.images))) / 2
         decay = r.final_rate + (1 - r.final_rate) * cosine
@@ -200,9 +187,7 @@ class Trainer:
         self.seen = state["seen"]
 
     def _draw(self):
-        """A batch of clean pictures with levels, tones and noise, or a process's share of it;
-        the same everywhere.
-        """
+        """A batch or a process's share: pictures, levels, tones, noise; the same everywhere."""
         r, n = self.recipe, self.recipe.batch
         pick = [(torch.rand(n, generator=self.random) * len(of)).long() for of in self.by_tone]
         colour = torch.rand(n, generator=self.random) < r.colour
@@ -227,7 +212,7 @@ class Trainer:
 
 @torch.no_grad()
 def eps_mse(net: FaceNet, pictures: Tensor, tones: Tensor, level: int, seed: int = 0) -> float:
-    """Mean squared error of the predicted noise at one level, for pictures uint8 (n, 3, H, W)."""
+    """Mean squared error of the predicted noise at a level, for pictures uint8 (n, 3, H, W)."""
     random, total = torch.Generator().manual_seed(seed), 0.0
     a = net.alpha_bar[level].double()
     for part, tone in zip(pictures.split(64), tones.split(64)):
@@ -250,11 +235,9 @@ def train(
 
     Writes `checkpoint.pt` (to resume), `average.safetensors` (to use), `log.jsonl` and sample
     sheets `sheet_NNNNNNN.png` every `save_every` minutes; stops after `recipe.images` pictures
-    or `minutes`.
-    A new run begins with the weights `start` (a name or file), or with nothing but the
-    Gaussian.
-    Under `torchrun` every process takes its share of each batch, and the first one writes. A
-    run may go on with another number of processes.
+    or `minutes`. A new run begins with the weights `start` (a name or file), or with nothing
+    but the Gaussian. Under `torchrun` every process takes its share of each batch, and the
+    first one writes. A run may go on with another number of processes.
     """
     device = _join()
     folder.mkdir(parents=True, exist_ok=True)
@@ -265,29 +248,22 @@ def train(
     else:
         torch.manual_seed(recipe.seed)  # every process begins with the same weights
         net = FaceNet()
-        net.set_gaussian(
-            *fit_gaussian(_as_drawn(pictures, tones, recipe), net.gauss_directions.shape[1])
-        )
+        directions = net.gauss_directions.shape[1]
+        net.set_gaussian(*fit_gaussian(_as_drawn(pictures, tones, recipe), directions))
     trainer = Trainer(net, pictures, tones, recipe, device)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         trainer.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))
     began, saved, losses, first = time.monotonic(), time.monotonic(), [], trainer.rank == 0
-    with tqdm(
-        total=recipe.images,
-        initial=trainer.seen,
-        unit=" images",
-        smoothing=0.05,
-        disable=not first,
-    ) as bar:
-        while trainer.seen < recipe.images and not _agree(
-            time.monotonic() - began > 60 * minutes, device
-        ):
+    look = {"unit": " images", "smoothing": 0.05, "disable": not first}
+    with tqdm(total=recipe.images, initial=trainer.seen, **look) as bar:
+        while trainer.seen < recipe.images:
+            if _agree(time.monotonic() - began > 60 * minutes, device):
+                break
             losses.append(trainer.step())
             bar.update(recipe.batch)
-            bar.set_postfix(
-                loss=f"{sum(losses[-100:]) / len(losses[-100:]):.4f}", refresh=False
-            )
+            latest = losses[-100:]
+            bar.set_postfix(loss=f"{sum(latest) / len(latest):.4f}", refresh=False)
             if first and time.monotonic() - saved > 60 * save_every:
                 _save(folder, trainer, losses, validation)
                 saved, losses = time.monotonic(), []
@@ -298,16 +274,12 @@ def train(
 
 
 def _as_drawn(pictures: Tensor, tones: Tensor, recipe: Recipe) -> Tensor:
-    """As many pictures, in [-1, 1], with the share of colour that batches have: the Gaussian is
-    of what training sees.
-    """
-    odds = torch.where(
-        tones == 0, recipe.colour / (tones == 0).sum(), (1 - recipe.colour) / (tones == 1).sum()
-    )
+    """As many pictures, in [-1, 1], with the share of colour in batches: what training sees."""
+    colour, mono = tones == 0, tones == 1
+    odds = torch.where(colour, recipe.colour / colour.sum(), (1 - recipe.colour) / mono.sum())
     random = torch.Generator().manual_seed(recipe.seed)
-    return from_uint8(
-        pictures[torch.multinomial(odds, len(odds), replacement=True, generator=random)]
-    )
+    pick = torch.multinomial(odds, len(odds), replacement=True, generator=random)
+    return from_uint8(pictures[pick])
 
 
 def _join() -> str:
@@ -338,15 +310,10 @@ def _save(
     partial.replace(folder / "checkpoint.pt")  # never half a checkpoint
     weights = folder / "average.safetensors"
     save_net(trainer.average, weights, images_seen=trainer.seen)
-    errors = {
-        level: eps_mse(load_net(weights), *validation, level) for level in (50, 150, 300, 500)
-    }
-    row = {
-        "seen": trainer.seen,
-        "loss": sum(losses) / len(losses),
-        "rate": trainer.rate(),
-        "eps_mse": errors,
-    }
+    levels = (50, 150, 300, 500)
+    errors = {level: eps_mse(load_net(weights), *validation, level) for level in levels}
+    loss = sum(losses) / len(losses)
+    row = {"seen": trainer.seen, "loss": loss, "rate": trainer.rate(), "eps_mse": errors}
     with open(folder / "log.jsonl", "a") as log:
         print(json.dumps(row), file=log)
     faces = run(ddim(load_prior(weights), n=16, steps=25, noise=Noise(0)))

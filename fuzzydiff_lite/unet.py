@@ -16,9 +16,7 @@ TONES = ("colour", "mono", "none")
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with a residual; the embedding of level and tone scales and shifts
-    the middle.
-    """
+    """Two 3x3 convolutions with a residual, scaled and shifted between by level and tone."""
 
     def __init__(self, width_in: int, width: int, embedding: int):
         super().__init__()
@@ -83,8 +81,7 @@ class FaceNet(nn.Module):
     """Predicts v from a noisy face, its level and its tone: `net(x, t, tone)`.
 
     x (B, 3, size, size); t (B,) levels 1..T; tone (B,) indices into `TONES`; returns v, shape
-    of x.
-    v is the Gaussian's answer plus what the U-Net adds to it; a new network adds nothing.
+    of x. v is the Gaussian's answer plus what the U-Net adds to it; a new network adds nothing.
     The network has three `widths`, for grids of size/2, size/4 and size/8, with attention on
     the last two.
     """
@@ -140,12 +137,8 @@ class FaceNet(nn.Module):
         self, mean: Tensor, directions: Tensor, variances: Tensor, rest: float
     ) -> None:
         """The Gaussian to start from, e.g. `prior.fit_gaussian(faces, K)`."""
-        for name, value in {
-            "mean": mean,
-            "directions": directions,
-            "variances": variances,
-            "rest": rest,
-        }.items():
+        values = {"mean": mean, "directions": directions, "variances": variances, "rest": rest}
+        for name, value in values.items():
             getattr(self, f"gauss_{name}").copy_(torch.as_tensor(value))
 
     def gaussian(self) -> GaussianPrior:
@@ -159,9 +152,8 @@ class FaceNet(nn.Module):
         Eq. (gaussian-denoiser), book/04_network.
         """
         gaussian = self.gauss_mean, self.gauss_directions, self.gauss_variances, self.gauss_rest
-        return gaussian_denoiser(x.flatten(1), self.alpha_bar[t][:, None], *gaussian).reshape(
-            x.shape
-        )
+        a = self.alpha_bar[t][:, None]
+        return gaussian_denoiser(x.flatten(1), a, *gaussian).reshape(x.shape)
 
     def forward(self, x: Tensor, t: Tensor, tone: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -170,10 +162,8 @@ class FaceNet(nn.Module):
             v = (a.sqrt() * x.float() - x0) / (1 - a).sqrt()
         dtype = self.input.weight.dtype
         embedding = F.silu(self.time(self._waves(t).to(dtype)) + self.tone(tone))
-        h = F.pixel_unshuffle(torch.cat([x, x0.to(x)], 1), 2).to(
-            dtype, memory_format=torch.channels_last
-        )
-        h = self.input(h) + self.position
+        h = F.pixel_unshuffle(torch.cat([x, x0.to(x)], 1), 2)
+        h = self.input(h.to(dtype, memory_format=torch.channels_last)) + self.position
         skips = [h]
         for stage in self.down:
             h = stage(h, embedding)

@@ -20,15 +20,12 @@ SHA256 = {"faces64": "96e1ce1c8a4877402b99eecef3a102d592e7e752d4620f606e0f376963
 def load_prior(
     name: str | Path = "faces64", tone: str = "colour", device=None, dtype=torch.float32
 ) -> Prior:
-    """The prior of a name that ships with the package, or of a `.safetensors` file made by
-    training.
+    """The prior that ships under a name, or that of a `.safetensors` file made by training.
 
     `tone` is "colour", "mono" or "none" (no label); `device` is CUDA where there is one, else
-    the CPU; the U-Net computes in `dtype` (float32, or bfloat16 for speed) while pictures stay
-    float32.
+    the CPU; the U-Net computes in `dtype`, float32 or, faster, bfloat16; pictures stay float32.
 
-    Raises ValueError for an unknown name or tone, a missing or broken file, and a wrong
-    checksum.
+    Raises ValueError for an unknown name or tone, a missing or broken file, a wrong checksum.
     """
     if tone not in TONES:
         raise ValueError(f"tone must be one of {', '.join(TONES)}, got {tone!r}")
@@ -36,9 +33,8 @@ def load_prior(
     net = load_net(name).to(device)
     for parameter in net.parameters():  # the Gaussian's buffers stay in float32
         parameter.data = parameter.data.to(dtype)
-    prior = Prior(
-        net, Schedule.linear(), (3, net.size, net.size), "v", TONES.index(tone), device
-    )
+    shape, label = (3, net.size, net.size), TONES.index(tone)
+    prior = Prior(net, Schedule.linear(), shape, "v", label, device)
     prior.variance, prior.weights = net.gaussian().variance, SHA256.get(name) or sha256(name)
     return prior
 
@@ -68,9 +64,7 @@ def load_net(name: str | Path = "faces64") -> FaceNet:
 
 
 def save_net(net: FaceNet, path: Path, **metadata) -> None:
-    """Write `net` in half precision (single numbers in full), with what is needed to build it
-    again and `metadata`.
-    """
+    """Write `net` in half precision, single numbers in full, with its sizes and `metadata`."""
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     tensors = {key: value.half() if value.ndim else value for key, value in state.items()}
     shape = {"size": str(net.size), "widths": ",".join(map(str, net.widths))}

@@ -1,6 +1,4 @@
-"""Sliders that work twice: live in Jupyter, and from precomputed frames in the built page,
-without a kernel.
-"""
+"""Sliders that work twice: live in Jupyter, and in the built page from precomputed frames."""
 
 from __future__ import annotations
 
@@ -26,8 +24,7 @@ Compute = Callable[..., tuple[Tensor | Image.Image, str]]
 
 
 class Grid(NamedTuple):
-    """Every frame of an explorer: one WebP `sprite` of tiles in rows of `columns`, the last
-    axis running fastest.
+    """Every frame of an explorer: one WebP `sprite`, `columns` tiles a row, last axis fastest.
 
     `axes` holds the labels of the values, `texts` one line a frame, `tile` the width and height
     of a frame in pixels, `scale` how much the page enlarges it.
@@ -57,9 +54,7 @@ def _labels(axes: Axes) -> dict[str, list[str]]:
 
 
 def _enlargement(image: Image.Image, given: Tensor | Image.Image) -> int:
-    """Tensors are small pictures, shown about 256 pixels high; a Pillow picture comes at the
-    size it should have.
-    """
+    """Tensors are small: shown about 256 pixels high; a Pillow picture has its size already."""
     if isinstance(given, Image.Image):
         return 1
     return max(1, min(256 // image.height, 640 // image.width))
@@ -89,42 +84,34 @@ def make_grid(compute: Compute, axes: Axes) -> Grid:
         sprite.paste(image, (i % columns * width, i // columns * height))
     packed = min(webp(sprite, quality=90), webp(sprite, lossless=True), key=len)
     texts = [text for _, text in frames]
-    return Grid(
-        _labels(axes),
-        texts,
-        (width, height),
-        columns,
-        _enlargement(images[0], frames[0][0]),
-        packed,
-    )
+    scale = _enlargement(images[0], frames[0][0])
+    return Grid(_labels(axes), texts, (width, height), columns, scale, packed)
 
 
 def save_grid(path: str | Path, compute: Compute, axes: Axes, **stamp: str) -> None:
-    """Bake the frames of an explorer into `path` (.json) and the sprite of the same name
-    (.webp).
+    """Bake the frames of an explorer into `path` (.json) and a sprite of that name (.webp).
 
     `stamp`, e.g. weights_sha256="…", is written into the file: what the frames were made with.
     """
     grid = make_grid(compute, axes)
     facts = grid._asdict() | stamp
     Path(path).with_suffix(".webp").write_bytes(facts.pop("sprite"))
-    Path(path).write_text(
-        json.dumps(facts, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(facts, ensure_ascii=False, indent=0) + "\n"
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def load_grid(path: str | Path, axes: Axes) -> Grid:
-    """Read what `save_grid` wrote. Raises ValueError where there is no such file and where its
-    axes are not `axes`.
+    """Read what `save_grid` wrote; ValueError where that is missing or its axes are not `axes`.
 
     The page shows the baked frames; `compute` stays what the notebook runs live, so both must
     show the same. The fuzzy chapter, whose frames `python -m benchmarks.grids` bakes, runs a
     few of its settings, with the axes of that file:
 
-        axes = {"picture": ["astronaut", "person 1", "person 2"], "mask":
-        ["box", "half", "stripes"]} axes |= {"m": [0, 0.1, …, 1], "J": [1, 2, 3, 5, 10, 20]}
-        Explorer(restore, axes, alt="Restored with m = {m}, J = {J}, …", start={"m": 1},
-        frames="data/fuzzy.json")
+        axes = {"picture": ["astronaut", "person 1", "person 2"]}
+        axes |= {"mask": ["box", "half", "stripes"]}
+        axes |= {"m": [0, 0.1, …, 1], "J": [1, 2, 3, 5, 10, 20]}
+        alt = "Restored with m = {m}, J = {J}, …"
+        Explorer(restore, axes, alt, start={"m": 1}, frames="data/fuzzy.json")
     """
     path = Path(path)
     if not path.is_file() or not path.with_suffix(".webp").is_file():
@@ -133,14 +120,8 @@ def load_grid(path: str | Path, axes: Axes) -> Grid:
     if list(facts["axes"].items()) != list(_labels(axes).items()):
         raise ValueError(f"{path} has the axes {facts['axes']}, wanted {_labels(axes)}")
     sprite = path.with_suffix(".webp").read_bytes()
-    return Grid(
-        facts["axes"],
-        facts["texts"],
-        tuple(facts["tile"]),
-        facts["columns"],
-        facts["scale"],
-        sprite,
-    )
+    tile, columns, scale = tuple(facts["tile"]), facts["columns"], facts["scale"]
+    return Grid(facts["axes"], facts["texts"], tile, columns, scale, sprite)
 
 
 class Explorer(ipywidgets.VBox):
@@ -155,8 +136,7 @@ class Explorer(ipywidgets.VBox):
     the explorer computes every combination, unless `frames` names a file of `save_grid`, and
     puts them into the output as HTML: the built page shows those.
 
-    Raises ValueError for a value or a name that the axes do not have, and whatever `compute`
-    raises.
+    Raises ValueError for a value or name that the axes do not have, and what `compute` raises.
     """
 
     def __init__(
@@ -169,9 +149,7 @@ class Explorer(ipywidgets.VBox):
         if unknown := set(re.findall(r"\{(\w+)\}", alt)) - set(axes):
             raise ValueError(f"alt names {unknown}, the axes are {list(axes)}")
         self._grid = load_grid(frames, axes) if frames is not None else None
-        self._controls = {
-            name: _control(name, values, start[name]) for name, values in axes.items()
-        }
+        self._controls = {name: _control(name, axes[name], start[name]) for name in axes}
         self._frame, self._line = ipywidgets.HTML(), ipywidgets.HTML()
         super().__init__([*self._controls.values(), self._frame, self._line])
         if self._grid is None:
@@ -230,12 +208,11 @@ class Explorer(ipywidgets.VBox):
 
     def _img(self, image, scale, values):
         alt = re.sub(r"\{(\w+)\}", lambda found: label(values[found[1]]), self._alt)
+        alt = html.escape(alt)
         size = f"width='{scale * image.width}' height='{scale * image.height}'"
         look = "max-width:100%;height:auto" + ";image-rendering:pixelated" * (scale > 1)
         src = data_uri("webp", webp(image, lossless=True))
-        return (
-            f"<img class='fallback' src='{src}' alt='{html.escape(alt)}' {size} style='{look}'>"
-        )
+        return f"<img class='fallback' src='{src}' alt='{alt}' {size} style='{look}'>"
 
     def _index(self, values):
         index = 0
@@ -250,22 +227,14 @@ class Explorer(ipywidgets.VBox):
         return sprite.crop((left, top, left + width, top + height)), self._grid.texts[index]
 
     def to_html(self) -> str:
-        """The explorer of the built page: all frames, the picture of the controls' present
-        values as a fallback.
-        """
+        """The explorer of the built page: all frames, the present one as a fallback."""
         self._grid = self._grid or make_grid(self._answer, self._axes)
         start = self._index(self.values)
         image, text = self._baked(start)
-        spec = self._grid._asdict() | {
-            "sprite": data_uri("webp", self._grid.sprite),
-            "alt": self._alt,
-            "start": start,
-        }
-        spec["sliders"] = [
-            name
-            for name, c in self._controls.items()
-            if isinstance(c, ipywidgets.SelectionSlider)
-        ]
+        spec = self._grid._asdict() | {"alt": self._alt, "start": start}
+        spec["sprite"] = data_uri("webp", self._grid.sprite)
+        slider = ipywidgets.SelectionSlider
+        spec["sliders"] = [name for name, c in self._controls.items() if isinstance(c, slider)]
         picture = self._img(image, self._grid.scale, self.values)
         fallback = f"{picture}<p><span>{html.escape(text)}</span></p>"
         data = html.escape(json.dumps(spec, ensure_ascii=False), quote=False)
@@ -275,16 +244,12 @@ class Explorer(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs):
         where = ", ".join(f"{name} = {label(value)}" for name, value in self.values.items())
         bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle | {
-            "text/html": self.to_html(),
-            "text/plain": f"Explorer({where}): {self.text}",
-        }
+        plain = f"Explorer({where}): {self.text}"
+        return bundle | {"text/html": self.to_html(), "text/plain": plain}
 
 
 def _control(name, values, value):
-    """A slider for numbers, a select box for words; `value` may be written otherwise
-    (1 for 1.0).
-    """
+    """A slider for numbers, a select box for words; `value` may be 1 for 1.0."""
     options = [(label(v), v) for v in values]
     look = {"description": name, "style": {"description_width": "initial"}}
     look |= {"options": options, "value": dict(options)[label(value)]}

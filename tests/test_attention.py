@@ -24,9 +24,8 @@ from fuzzydiff_lite.prior import GaussianPrior
 from fuzzydiff_lite.samplers import run, sdedit
 
 V = 0.02  # variance of the toy's pixels, so small that hardly any is clipped
-PATTERN = 0.4 * torch.tensor([1.0, 1, -1, -1]).double().outer(
-    torch.tensor([1.0, -1, 1, -1]).double()
-)
+DOWN, ACROSS = torch.tensor([[1.0, 1, -1, -1], [1.0, -1, 1, -1]]).double()
+PATTERN = 0.4 * DOWN.outer(ACROSS)
 MEAN = PATTERN.repeat_interleave(2, 0).repeat_interleave(2, 1).expand(3, 8, 8)  # the toy's face
 TOY = GaussianPrior(MEAN, V)
 DEPTHS = (300, 600)
@@ -50,8 +49,8 @@ def test_statistics_of_gaussian_pictures_are_those_of_a_squared_normal(draws):
         gain = a**0.5 * V / (a * V + 1 - a)
         expected = (1 - gain * a**0.5) ** 2 * V + gain**2 * (1 - a) / draws
         if draws == 1:
-            # the posterior variance
-            assert math.isclose(expected, V * (1 - a) / (a * V + 1 - a), rel_tol=1e-9)
+            posterior_variance = V * (1 - a) / (a * V + 1 - a)
+            assert math.isclose(expected, posterior_variance, rel_tol=1e-9)
         assert math.isclose(s.mean[d].mean(), expected, rel_tol=0.05)
         assert math.isclose(s.deviation[d].mean(), 2**0.5 * expected, rel_tol=0.08)
 
@@ -66,7 +65,7 @@ def test_a_projection_of_one_step_is_the_guess_of_the_prior_and_one_of_many_is_s
 
 
 def test_depths_share_their_noise_or_have_their_own():
-    # one depth twice: its noise is its own, and the same each time
+    # One depth twice: its noise is its own, and the same each time.
     x, depths = toys(3), (300, 300, 500)
     for shared in (False, True):
         r = residuals(TOY, x, depths, noise=Noise(4), shared=shared)
@@ -75,22 +74,19 @@ def test_depths_share_their_noise_or_have_their_own():
         for k, depth in ((0, 300), (2, 500)):
             a = TOY.schedule.alpha_bar[depth].item()
             gain = a**0.5 * V / (a * V + 1 - a)
-            noises.append(
-                (r[:, k] - (1 - gain * a**0.5) * (x - TOY.mean)) / (gain * (1 - a) ** 0.5)
-            )
+            multiple = (1 - gain * a**0.5) * (x - TOY.mean)
+            noises.append((r[:, k] - multiple) / (gain * (1 - a) ** 0.5))
         assert torch.allclose(noises[0], noises[1], atol=1e-4) == shared
 
 
 def test_each_picture_has_its_own_noise_whatever_the_batch():
     x = toys(4)
     together = errors(TOY, x, DEPTHS, draws=2, noise=Noise(5))
-    torch.testing.assert_close(
-        errors(TOY, x[3:], DEPTHS, draws=2, noise=Noise(5, first=3)), together[3:]
-    )
+    alone = errors(TOY, x[3:], DEPTHS, draws=2, noise=Noise(5, first=3))
+    torch.testing.assert_close(alone, together[3:])
     whole = fit(TOY, [x], DEPTHS, noise=Noise(1))
-    torch.testing.assert_close(
-        fit(TOY, [x[:1], x[1:]], DEPTHS, noise=Noise(1)).deviation, whole.deviation
-    )
+    parts = fit(TOY, [x[:1], x[1:]], DEPTHS, noise=Noise(1))
+    torch.testing.assert_close(parts.deviation, whole.deviation)
 
 
 def test_scores_are_standard_on_good_pictures_and_high_on_damage_only():
@@ -142,21 +138,18 @@ def test_likeness_is_a_correlation_with_the_mean_face():
     assert torch.allclose(likeness(0.5 * MEAN[None] + 0.2, s), likeness(MEAN[None], s))
     assert torch.allclose(likeness(-MEAN[None], s), -likeness(MEAN[None], s))
     assert likeness(torch.zeros(1, 3, 8, 8).double(), s) == 0
-    assert (
-        likeness(toys(64, 5000), s).min() > 0.5
-        and abs(likeness(toys(64, 5000).flip(2), s).mean()) < 1
-    )
+    faces = toys(64, 5000)
+    assert likeness(faces, s).min() > 0.5 and abs(likeness(faces.flip(2), s).mean()) < 1
 
 
 def test_statistics_survive_a_file(tmp_path):
     s = toy_fit()
     s.save(tmp_path / "toy.safetensors")
     again = Statistics.load(tmp_path / "toy.safetensors")
-    assert again == replace(
-        s, **{name: getattr(again, name) for name in ("mean", "deviation", "face")}
-    )
-    for name in ("mean", "deviation", "face"):
-        torch.testing.assert_close(getattr(again, name), getattr(s, name), rtol=2e-3, atol=1e-6)
+    tensors = {name: getattr(again, name) for name in ("mean", "deviation", "face")}
+    assert again == replace(s, **tensors)
+    for name, tensor in tensors.items():
+        torch.testing.assert_close(tensor, getattr(s, name), rtol=2e-3, atol=1e-6)
     (tmp_path / "broken.safetensors").write_bytes(b"no")
     for name in ("broken", "missing"):
         with pytest.raises(ValueError, match=f"{name}.safetensors does not hold"):
@@ -202,10 +195,8 @@ def test_correct_mends_the_damage_and_keeps_the_rest():
 
 def test_correct_warns_of_what_is_no_face():
     upside_down = torch.stack([toys(1)[0], toys(1)[0].flip(1)])
-    with pytest.warns(
-        UserWarning,
-        match=rf"picture 1 is no aligned face: its likeness is -.* at least {LEAST_LIKENESS}",
-    ):
+    words = rf"picture 1 is no aligned face: its likeness is -.* at least {LEAST_LIKENESS}"
+    with pytest.warns(UserWarning, match=words):
         correct(TOY, upside_down, toy_fit(), steps=2)
 
 
@@ -218,14 +209,11 @@ def test_shipped_statistics_find_damage_on_a_face(prior):
     s, face = load_statistics(prior), london(1)
     assert s.weights == prior.weights and s.pictures >= 100 and s.tone == "colour"
     damaged, truth = damage.named("scratches", face)
-    before, after = (
-        attention.attention(z_scores(prior, x, s)).amax(1) for x in (face, damaged)
-    )
+    scores = (z_scores(prior, x, s) for x in (face, damaged))
+    before, after = (attention.attention(z).amax(1) for z in scores)
     inside = truth[:, 0] == 1
-    assert (
-        after[inside].mean() > 3 * before[inside].mean()
-        and after[inside].mean() > 3 * after[~inside].mean()
-    )
+    assert after[inside].mean() > 3 * before[inside].mean()
+    assert after[inside].mean() > 3 * after[~inside].mean()
     assert likeness(face, s) > LEAST_LIKENESS and likeness(damaged, s) > LEAST_LIKENESS
     assert likeness(face.flip(2), s) < LEAST_LIKENESS
 

@@ -37,15 +37,13 @@ def test_orthonormal(make, size):
     c = basis.V_adjoint(x)
     assert_close(basis.V(c), x, rtol=0, atol=1e-12)
     assert_close(c.square().sum((1, 2, 3)), x.square().sum((1, 2, 3)), rtol=1e-12, atol=0)
-    # the first wave is constant
+    # The first wave is constant.
     assert_close(c[..., 0, 0], size * x.mean((2, 3)), rtol=0, atol=1e-12)
 
 
 def test_dct_is_that_of_scipy(pictures):
-    assert_close(
-        Basis.dct(SIZE).V_adjoint(pictures),
-        torch.as_tensor(dctn(pictures.numpy(), axes=(2, 3), norm="ortho")),
-    )
+    expected = torch.as_tensor(dctn(pictures.numpy(), axes=(2, 3), norm="ortho"))
+    assert_close(Basis.dct(SIZE).V_adjoint(pictures), expected)
 
 
 def test_haar_is_written_out():
@@ -62,12 +60,8 @@ def test_haar_is_written_out():
 def test_bands_are_octaves():
     bands = Basis.dct(8).bands
     assert bands[0].tolist() == [0, 1, 2, 2, 3, 3, 3, 3]
-    assert (
-        torch.equal(bands, bands.T)
-        and bands[1, 1] == 1
-        and bands[3, 4] == 3
-        and bands[5, 2] == 3
-    )
+    assert torch.equal(bands, bands.T)
+    assert bands[1, 1] == 1 and bands[3, 4] == 3 and bands[5, 2] == 3
     assert bands.flatten().bincount().tolist() == [1, 3, 12, 48]
 
 
@@ -88,7 +82,7 @@ def test_weights_average_the_map(make):
     assert m.shape == share.shape and m.dtype == share.dtype
     assert (m >= share.amin((2, 3), True)).all() and (m <= share.amax((2, 3), True)).all()
     assert_close(m.sum((2, 3)), share.sum((2, 3)))  # no trust is lost
-    # every wave as a picture
+    # Every wave as a picture.
     wave = basis.V(torch.eye(SIZE**2).double().reshape(-1, 1, SIZE, SIZE))
     assert_close(m, torch.einsum("kij,bcij->bck", wave[:, 0].square(), share).reshape(m.shape))
 
@@ -106,16 +100,14 @@ def test_haar_knows_where_it_is():
     left = torch.zeros(1, 1, SIZE, SIZE)
     left[..., :4] = 1
     fine = Basis.haar(SIZE).bands == 3
-    assert set(Basis.haar(SIZE).weights([1] * 4, left)[0, 0, 4:, 4:].flatten().tolist()) == {
-        0.0,
-        1.0,
-    }
+    weights = Basis.haar(SIZE).weights([1] * 4, left)[0, 0, 4:, 4:]
+    assert set(weights.flatten().tolist()) == {0.0, 1.0}
     assert_close(Basis.dct(SIZE).weights([1] * 4, left)[0, 0][fine], torch.full((48,), 0.5))
 
 
 def test_variances_are_those_of_the_coefficients(prior):
     for basis in (Basis.dct(SIZE), Basis.haar(SIZE)):
-        # a wave a row
+        # One wave a row.
         V = basis.V(torch.eye(3 * SIZE**2).double().reshape(-1, 3, SIZE, SIZE)).flatten(1)
         covariance = prior.directions @ prior.variances.diag() @ prior.directions.T
         assert_close(basis.variances(prior).flatten(), (V @ covariance @ V.T).diag())
@@ -130,21 +122,16 @@ def test_variances_are_those_of_the_coefficients(prior):
 def test_a_constant_weight_does_not_ask_for_the_basis(prior, pictures, basis, per):
     for m in (0.0, 0.3, 1.0):
         x = run(fuzzy(prior, pictures, m, 6, 2, Noise(3), per=per, basis=basis))
-        assert_close(
-            x, run(fuzzy(prior, pictures, m, 6, 2, Noise(3), per=per)), rtol=0, atol=1e-12
-        )
+        by_pixels = run(fuzzy(prior, pictures, m, 6, 2, Noise(3), per=per))
+        assert_close(x, by_pixels, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("make", BASES.values(), ids=BASES)
 def test_the_ends(prior, pictures, make):
     basis = make(SIZE)
     free, tied = (basis.weights([m] * 4) for m in (0.0, 1.0))
-    assert_close(
-        run(fuzzy(prior, pictures, tied, 5, noise=Noise(4), basis=basis)),
-        pictures,
-        rtol=0,
-        atol=1e-12,
-    )
+    everything = run(fuzzy(prior, pictures, tied, 5, noise=Noise(4), basis=basis))
+    assert_close(everything, pictures, rtol=0, atol=1e-12)
     nothing = run(fuzzy(prior, pictures, free, 5, noise=Noise(4), basis=basis))
     assert_close(nothing, run(ddpm(prior, 3, 5, Noise(4))), rtol=0, atol=1e-12)
 
@@ -160,32 +147,26 @@ def test_trusted_coefficients_are_exact(prior, pictures):
 def test_ilvr_is_a_binary_weight_in_haars_basis(prior, pictures, band):
     basis, low_pass = Basis.haar(SIZE), AveragePool(SIZE >> band, SIZE).project
     m = basis.weights([float(k <= band) for k in range(4)])
+    expected = run(ilvr(prior, pictures, low_pass, 8, noise=Noise(6)))
     for fix in (True, False):
         x = run(fuzzy(prior, pictures, m, 8, noise=Noise(6), fix=fix, basis=basis))
-        assert_close(
-            x, run(ilvr(prior, pictures, low_pass, 8, noise=Noise(6))), rtol=0, atol=1e-12
-        )
+        assert_close(x, expected, rtol=0, atol=1e-12)
 
 
 def test_an_operator_is_a_basis(prior, pictures):
     A = AveragePool(2, SIZE)
     m = (A.singular_values > 0).double()[None]
     x = run(fuzzy(prior, pictures, m, 8, noise=Noise(6), basis=A))
-    assert_close(
-        x, run(ilvr(prior, pictures, A.project, 8, noise=Noise(6))), rtol=0, atol=1e-12
-    )
+    by_ilvr = run(ilvr(prior, pictures, A.project, 8, noise=Noise(6)))
+    assert_close(x, by_ilvr, rtol=0, atol=1e-12)
     hole = masks.box(SIZE, 4).double()
-    by_pixels = run(fuzzy(prior, pictures, hole, 8, noise=Noise(6)))
-    assert_close(
-        run(fuzzy(prior, pictures, hole, 8, noise=Noise(6), basis=Denoise())), by_pixels
-    )
+    x = run(fuzzy(prior, pictures, hole, 8, noise=Noise(6), basis=Denoise()))
+    assert_close(x, run(fuzzy(prior, pictures, hole, 8, noise=Noise(6))))
 
 
 @pytest.mark.parametrize("steps, repeats", [(2, 1), (10, 1), (10, 3)])
 def test_a_run_keeps_the_share_in_every_direction_of_the_prior(prior, pictures, steps, repeats):
-    """In the principal directions, with their variances, the mean of a run is mean + m
-    (y - mean).
-    """
+    """In the principal directions and their variances, a run's mean is mean + m (y - mean)."""
 
     class Principal:
         V = staticmethod(lambda c: (c.flatten(1) @ prior.directions.T).reshape(c.shape))
@@ -208,25 +189,17 @@ def test_a_run_keeps_the_share_in_every_direction_of_the_prior(prior, pictures, 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_precision_follows_the_pictures(pictures, dtype):
     basis, x = Basis.haar(SIZE), pictures.to(dtype)
-    assert (
-        basis.V_adjoint(x).dtype
-        == basis.V(x).dtype
-        == basis.weights([1] * 4, x.abs()).dtype
-        == dtype
-    )
-    assert_close(
-        basis.V(basis.V_adjoint(x)), x, rtol=0, atol=0.05 if dtype == torch.bfloat16 else 1e-5
-    )
+    assert basis.V_adjoint(x).dtype == basis.V(x).dtype == dtype
+    assert basis.weights([1] * 4, x.abs()).dtype == dtype
+    atol = 0.05 if dtype == torch.bfloat16 else 1e-5
+    assert_close(basis.V(basis.V_adjoint(x)), x, rtol=0, atol=atol)
 
 
 def test_a_run_in_single_precision():
     prior, y = GaussianPrior(torch.zeros(3, SIZE, SIZE), 0.3), torch.zeros(1, 3, SIZE, SIZE)
     basis = Basis.dct(SIZE)
-    x = run(
-        fuzzy(
-            prior, y, basis.weights([1, 0.5, 0.2, 0]), 4, noise=Noise(0), per="run", basis=basis
-        )
-    )
+    m = basis.weights([1, 0.5, 0.2, 0])
+    x = run(fuzzy(prior, y, m, 4, noise=Noise(0), per="run", basis=basis))
     assert x.dtype == torch.float32 and x.isfinite().all()
 
 
@@ -237,9 +210,7 @@ def test_gradients_flow(pictures):
 
 
 def test_meta_device_follows_the_pictures():
-    """The tables follow the pictures to any device; the meta device stands in for one that is
-    not here.
-    """
+    """The tables follow the pictures to any device: meta stands in for one that is not here."""
     x = torch.zeros(1, 3, SIZE, SIZE, device="meta")
     basis = Basis.haar(SIZE)
     assert basis.V(basis.V_adjoint(x)).device == x.device

@@ -10,9 +10,8 @@ def test_the_chain_is_exact_for_terms_that_fall_like_a_power():
     every = torch.arange(1, 1001, dtype=torch.float64)
     terms = torch.stack([0.5 * every**-1.3, 2 * every**-0.7], 1)
     some = terms[torch.tensor(elbo.LEVELS) - 1]
-    torch.testing.assert_close(
-        elbo.chain(elbo.LEVELS, some), terms[1:].sum(0), rtol=1e-10, atol=0
-    )
+    chained = elbo.chain(elbo.LEVELS, some)
+    torch.testing.assert_close(chained, terms[1:].sum(0), rtol=1e-10, atol=0)
 
 
 def test_weights_measured_before_stay_in_the_table_and_the_shipped_ones_come_last():
@@ -34,9 +33,8 @@ def test_errors_are_compared_with_those_of_the_first_weights():
     )
     assert elbo.against_start([start, other, new]) == {}
     start["name"] = "start"
-    assert elbo.against_start([start, other, new]) == {
-        "all": {"150": 0.25, "300": 0.25, "500": 0.25}
-    }
+    ratios = {"150": 0.25, "300": 0.25, "500": 0.25}
+    assert elbo.against_start([start, other, new]) == {"all": ratios}
 
 
 def test_the_pictures_seen_are_read_from_the_file(tmp_path):
@@ -48,7 +46,6 @@ def test_the_pictures_seen_are_read_from_the_file(tmp_path):
 
 
 def test_gains_are_taken_face_by_face():
-    won = restoration.row(
-        {"psnr": torch.tensor([11.0, 21.0, 31.0])}, {"psnr": torch.tensor([10.0, 20.0, 30.0])}
-    )
+    ours, theirs = torch.tensor([11.0, 21.0, 31.0]), torch.tensor([10.0, 20.0, 30.0])
+    won = restoration.row({"psnr": ours}, {"psnr": theirs})
     assert won["psnr"][0] == 21 and won["psnr"][1] > 5 and won["psnr_gain"] == [1, 0]

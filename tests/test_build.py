@@ -1,5 +1,6 @@
-"""The builder of faces64, in the package's own environment: landmarks are recorded ones, but in
-the last test.
+"""The builder of faces64, in the package's own environment.
+
+Landmarks are recorded ones, but in the last test.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from fuzzydiff_lite import build, data
 from fuzzydiff_lite import build_faces64 as faces
 
 # MediaPipe's landmarks of the portrait that ships, as fractions of the picture, which is
-# aligned: corners of eyes, mouth
+# aligned: the corners of the eyes and the mouth.
 PORTRAIT = np.array(
     [
         [0.316, 0.463],
@@ -67,9 +68,8 @@ def test_the_square_follows_the_recipe_on_a_plain_face():
     """Eyes 100 apart, the mouth 90 below: the width decides; 140 below: the height."""
     for drop, side in ((90, 2.0 * 100), (140, 1.8 * 140)):
         eyes = [[140, 200], [160, 200], [240, 200], [260, 200]]
-        centre, halves = faces.square(
-            np.array([*eyes, [170, 200 + drop], [230, 200 + drop]], float)
-        )
+        mouth = [[170, 200 + drop], [230, 200 + drop]]
+        centre, halves = faces.square(np.array(eyes + mouth, float))
         assert np.allclose(centre, [200, 200 + 0.1 * drop])
         assert np.allclose(halves, 0.92 * side * np.eye(2))
 
@@ -109,18 +109,15 @@ def test_align_undoes_turning_and_scaling(angle, half):
     row, column = np.mgrid[:600, :600]
     x, y = np.moveaxis((np.stack([column, row], -1) - centre) @ halves.T, -1, 0) / half**2
     pixels = wave(x, y).round().clip(0, 255).astype(np.uint8)
-    # the mean of four of the 256, which begin at the corner
-    at = (np.arange(64) + 0.375) / 32 - 1
+    at = (np.arange(64) + 0.375) / 32 - 1  # the mean of four of the 256, from the corner on
     wanted = wave(at[None, :] + 0 * at[:, None], at[:, None] + 0 * at[None, :])
     error = np.abs(faces.align(pixels, centre, halves) - wanted)
     assert error.mean() < 0.6 and error.max() < 3
 
 
 def test_align_gives_the_portrait_back():
-    large = np.asarray(Image.fromarray(portrait()).resize((256, 256), Image.Resampling.BICUBIC))
-    turned = np.asarray(
-        Image.fromarray(large).rotate(-20, Image.Resampling.BICUBIC, expand=True)
-    )
+    large = Image.fromarray(portrait()).resize((256, 256), Image.Resampling.BICUBIC)
+    turned = np.asarray(large.rotate(-20, Image.Resampling.BICUBIC, expand=True))
     to_middle = np.array(turned.shape[1::-1]) / 2
     points = turn(PORTRAIT * 256 - 128, np.radians(20), 1.0, to_middle)
     again = faces.align(turned, *faces.square(points))
@@ -146,22 +143,19 @@ def test_align_averages_what_is_too_fine():
 
 
 def test_a_flat_picture_and_a_blurred_one_are_faulty():
-    ramp = np.repeat(
-        np.linspace(0, 255, 64).round().astype(np.uint8)[None, :, None], 64, 0
-    ).repeat(3, 2)
+    row = np.linspace(0, 255, 64).round().astype(np.uint8)
+    ramp = row[None, :, None].repeat(64, 0).repeat(3, 2)
     assert faces.fault(ramp) == "blurred"
     assert faces.fault(np.full((64, 64, 3), 90, np.uint8)) == "flat"
     assert faces.fault(portrait()) == ""
     checks = np.indices((64, 64)).sum(0)[..., None].repeat(3, 2) % 2
-    # the deviation of a chessboard is half its contrast
+    # The deviation of a chessboard is half its contrast.
     for amplitude, found in ((23, "flat"), (25, "")):
         assert faces.fault((128 + amplitude * (2 * checks - 1)).astype(np.uint8)) == found
 
 
 def test_the_laplacian_decides_at_250():
-    """Waves of amplitude a and frequency w have the Laplacian variance (a (2 - 2 cos w))^2 / 2,
-    a ramp has none.
-    """
+    """Waves a cos(w x) have the Laplacian variance (a (2 - 2 cos w))^2 / 2, a ramp has none."""
     w = 2 * np.pi * 8 / 63  # whole waves, so that the mirrored borders go on with them
     ramp = np.linspace(-60, 60, 64)[:, None]
     for variance, found in ((230, "blurred"), (270, "")):
@@ -229,11 +223,8 @@ def test_the_published_split_is_that_of_the_collection():
         published = list(csv.DictReader(file))
     assert len({row["name"] for row in published}) == len(published) == 477
     londoners = [row["split"] for row in published if row["name"].startswith("london")]
-    assert {split: londoners.count(split) for split in set(londoners)} == {
-        "train": 40,
-        "val": 12,
-        "test": 25,
-    }
+    counts = {split: londoners.count(split) for split in set(londoners)}
+    assert counts == {"train": 40, "val": 12, "test": 25}
 
 
 # The build
@@ -246,9 +237,8 @@ def originals(tmp_path):
     (folder / "images" / "wiki").mkdir(parents=True)
     (folder / "neutral_front").mkdir()
     for i, seed in enumerate([1, 2, 3, 4, 2]):
-        Image.fromarray(texture(seed, grey=seed == 3)).save(
-            folder / "images" / "wiki" / f"90000{i}.jpg", quality=95
-        )
+        path = folder / "images" / "wiki" / f"90000{i}.jpg"
+        Image.fromarray(texture(seed, grey=seed == 3)).save(path, quality=95)
     Image.fromarray(texture(9)).save(folder / "neutral_front" / "003_03.jpg", quality=95)
     with open(folder / "members.csv", "w", newline="") as file:
         rows = [("name", "born", "congress", "image")]
@@ -268,17 +258,12 @@ def test_build_makes_a_collection_that_the_package_reads(originals, tmp_path):
     assert [r["dropped"] for r in records] == ["", "", "", "", "near-duplicate", ""]
     rows = table(out)
     assert list(rows[0]) == faces.COLUMNS
-    assert [row["name"] for row in rows] == [
-        "london_neutral_003",
-        *(f"wiki_90000{i}" for i in range(4)),
-    ]
+    wiki = [f"wiki_90000{i}" for i in range(4)]
+    assert [row["name"] for row in rows] == ["london_neutral_003", *wiki]
     assert [row["split"] for row in rows] == ["test", *["train"] * 4]
     assert [row["tone"] for row in rows] == ["colour", "colour", "colour", "mono", "colour"]
-    assert (
-        rows[1]["born"] == "1800"
-        and rows[1]["congress"] == "20"
-        and rows[0]["crop_px"] == rows[0]["born"] == ""
-    )
+    assert rows[1]["born"] == "1800" and rows[1]["congress"] == "20"
+    assert rows[0]["crop_px"] == rows[0]["born"] == ""
     pictures, _, names = data.load_faces64(out)
     assert pictures.shape == (5, 3, 64, 64) and names == [row["name"] for row in rows]
     face = faces.examine(faces.read(originals / "images/wiki/900000.jpg"), middle)[1]
@@ -306,19 +291,11 @@ def test_broken_files_are_reported_and_skipped(originals, tmp_path, capsys):
     Image.new("RGB", (1, 1)).save(wiki / "900013.jpg")
     records = faces.build(tmp_path / "out", originals, lambda: middle)
     assert len(records) == 6 and len(table(tmp_path / "out")) == 5
-    skipped = [
-        line for line in capsys.readouterr().err.splitlines() if line.startswith("skipped")
-    ]
-    for line, (name, why) in zip(
-        skipped,
-        [
-            ("900010", "truncated"),
-            ("900011", "not a picture"),
-            ("900012", "not a picture"),
-            ("900013", "1x1 pixels"),
-        ],
-        strict=True,
-    ):
+    lines = capsys.readouterr().err.splitlines()
+    skipped = [line for line in lines if line.startswith("skipped")]
+    names = ["900010", "900011", "900012", "900013"]
+    reasons = ["truncated", "not a picture", "not a picture", "1x1 pixels"]
+    for line, name, why in zip(skipped, names, reasons, strict=True):
         assert name in line and why in line
 
 
@@ -371,9 +348,8 @@ def test_main_says_what_was_kept_and_what_is_wrong(originals, tmp_path, capsys, 
 def pretend_pooch(folder, tree):
     """A pooch that knows one commit and the two London archives."""
     sha = faces.COMMIT + "0" * 33
-    (folder / "commit.json").write_text(
-        json.dumps({"sha": sha, "commit": {"tree": {"sha": "t"}}})
-    )
+    commit = {"sha": sha, "commit": {"tree": {"sha": "t"}}}
+    (folder / "commit.json").write_text(json.dumps(commit))
     (folder / "tree.json").write_text(json.dumps(tree))
     with zipfile.ZipFile(folder / "member_photos.zip", "w") as file:
         for path in ("members.csv", "images/wiki/1.jpg", "README.md"):
@@ -401,39 +377,26 @@ def blob(path):
 
 
 def test_download_takes_the_pinned_commit_and_checks_each_file(tmp_path, monkeypatch):
-    tree = {
-        "truncated": False,
-        "tree": [blob("members.csv"), blob("images/wiki/1.jpg"), blob("README.md")],
-    }
-    pooch = pretend_pooch(tmp_path, tree)
+    blobs = [blob("members.csv"), blob("images/wiki/1.jpg"), blob("README.md")]
+    pooch = pretend_pooch(tmp_path, {"truncated": False, "tree": blobs})
     monkeypatch.setitem(sys.modules, "pooch", pooch)
-    faces.download(tmp_path / "out")
-    found = {
-        path.relative_to(tmp_path / "out").as_posix()
-        for path in (tmp_path / "out").rglob("*")
-        if path.is_file()
-    }
-    assert found == {
-        "members.csv",
-        "images/wiki/1.jpg",
-        "neutral_front/003_03.jpg",
-        "smiling_front/003_03.jpg",
-    }
-    assert (tmp_path / "out" / "smiling_front" / "003_03.jpg").read_text() == "smiling_front"
+    out = tmp_path / "out"
+    faces.download(out)
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    londoners = {"neutral_front/003_03.jpg", "smiling_front/003_03.jpg"}
+    assert found == {"members.csv", "images/wiki/1.jpg"} | londoners
+    assert (out / "smiling_front" / "003_03.jpg").read_text() == "smiling_front"
     assert any(f"archive/{faces.COMMIT}" in url for url in pooch.asked)
 
 
 def test_download_refuses_another_file_than_the_committed_one(tmp_path, monkeypatch):
-    tree = {
-        "truncated": False,
-        "tree": [blob("members.csv"), {**blob("images/wiki/1.jpg"), "sha": "f" * 40}],
-    }
+    other = {**blob("images/wiki/1.jpg"), "sha": "f" * 40}
+    tree = {"truncated": False, "tree": [blob("members.csv"), other]}
     monkeypatch.setitem(sys.modules, "pooch", pretend_pooch(tmp_path, tree))
     with pytest.raises(ValueError, match="images/wiki/1.jpg .* is not the committed one"):
         faces.download(tmp_path / "out")
-    monkeypatch.setitem(
-        sys.modules, "pooch", pretend_pooch(tmp_path, {**tree, "truncated": True})
-    )
+    cut_short = {**tree, "truncated": True}
+    monkeypatch.setitem(sys.modules, "pooch", pretend_pooch(tmp_path, cut_short))
     with pytest.raises(ValueError, match="cut short"):
         faces.download(tmp_path / "out")
 
@@ -449,9 +412,8 @@ def test_the_requirements_are_pinned_and_keep_mediapipe_out_of_the_package():
 
 def test_an_environment_that_cannot_be_made_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, check: types.SimpleNamespace(returncode=1)
-    )
+    failed = types.SimpleNamespace(returncode=1)
+    monkeypatch.setattr(subprocess, "run", lambda command, check: failed)
     with pytest.raises(ValueError, match="could not make .*venv, pip and PyPI"):
         build.ready()
     monkeypatch.setattr(build, "PYTHONS", ("9.9",))
@@ -491,9 +453,8 @@ def faces64():
 
 def test_the_collection_passes_the_filters(faces64):
     pictures, tones, names = data.load_faces64(faces64, source="congress", split="val")
-    for picture, number, name in zip(
-        pictures.permute(0, 2, 3, 1).numpy(), tones, names, strict=True
-    ):
+    pictures = pictures.permute(0, 2, 3, 1).numpy()
+    for picture, number, name in zip(pictures, tones, names, strict=True):
         assert faces.fault(picture) == "" and faces.tone(picture) == data.TONES[number], name
 
 
@@ -503,9 +464,7 @@ def test_the_collection_has_no_near_duplicates(faces64):
 
 
 def test_the_sample_of_originals_gives_the_collection(faces64, tmp_path):
-    """The whole script, MediaPipe and all: run `fuzzydiff data build` once to have its
-    environment.
-    """
+    """The whole script, MediaPipe and all: `fuzzydiff data build` makes its environment."""
     if not (build.environment() / ".ready").exists():
         pytest.skip("MediaPipe's environment is not here")
     if not (faces64 / "raw_sample").is_dir():
@@ -518,9 +477,8 @@ def test_the_sample_of_originals_gives_the_collection(faces64, tmp_path):
     assert np.mean([kept == (path in published) for path, kept in decisions.items()]) >= 0.98
     both = [row for row in table(tmp_path) if row["source_file"] in published]
     for column in ("name", "tone", "born", "congress", "split"):
-        assert [row[column] for row in both] == [
-            published[row["source_file"]][column] for row in both
-        ]
+        made = [row[column] for row in both]
+        assert made == [published[row["source_file"]][column] for row in both]
     pictures, _, names = data.load_faces64(faces64)
     ours, _, our_names = data.load_faces64(tmp_path)
     index = {name: i for i, name in enumerate(names)}

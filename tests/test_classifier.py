@@ -1,6 +1,4 @@
-"""Classifier guidance is Bayes' rule where everything is known exactly; the classifier learns
-what noise leaves.
-"""
+"""Classifier guidance is Bayes' rule where all is known; training learns what noise leaves."""
 
 import pytest
 import torch
@@ -41,9 +39,7 @@ def quadratic(x, levels):
 
 
 def gradient(classifier, x, t, label):
-    """By hand: the gradient of log p is (1 - p) that of u for class 1, and - p that of u for
-    class 0.
-    """
+    """By hand: the gradient of log p is that of u, times 1 - p for class 1, -p for class 0."""
     u = classifier(x, torch.full((len(x),), t))[:, 1]
     share = torch.sigmoid(-u) if label else -torch.sigmoid(u)
     slope = A[t] * WEIGHTS.reshape(3, 1, 1) if classifier is linear else -x
@@ -59,22 +55,17 @@ def test_the_guided_guess_is_the_formula(classifier, label, t):
     grad = gradient(classifier, x, t, label)
     expected = TOY.x0(x, t) + scale * (1 - A[t]) / A[t].sqrt() * grad
     torch.testing.assert_close(guided.x0(x, t), expected, atol=1e-10, rtol=1e-10)
-    torch.testing.assert_close(
-        guided.eps(x, t), TOY.eps(x, t) - scale * (1 - A[t]).sqrt() * grad, atol=1e-10, rtol=0
-    )
+    eps = TOY.eps(x, t) - scale * (1 - A[t]).sqrt() * grad
+    torch.testing.assert_close(guided.eps(x, t), eps, atol=1e-10, rtol=0)
 
 
 class Classes:
-    """Clean pictures are Gaussian given their class: the prior without the class, and the
-    classifier at each level.
-    """
+    """A prior, and a classifier for each level, of pictures that are Gaussian given a class."""
 
     def __init__(self, *covariances, shares=(0.3, 0.7)):
         self.covariances, self.shares = covariances, torch.tensor(shares, dtype=torch.float64)
-        self.given = [
-            GaussianPrior.from_covariance(m.reshape(3, 1, 1), c)
-            for m, c in zip(MEANS, covariances)
-        ]
+        means = MEANS.reshape(-1, 3, 1, 1)
+        self.given = [GaussianPrior.from_covariance(m, c) for m, c in zip(means, covariances)]
         self.prior = Prior(self.guess, SCHEDULE, (3, 1, 1), "x0")
         self.prior.dtype = torch.float64
 
@@ -88,17 +79,14 @@ class Classes:
             MultivariateNormal(a.sqrt() * m, a * c + (1 - a) * EYE)
             for m, c in zip(MEANS, self.covariances)
         ]
-        return torch.stack(
-            [p.log() + n.log_prob(x.flatten(1)) for p, n in zip(self.shares, noised)], 1
-        )
+        x = x.flatten(1)
+        return torch.stack([p.log() + n.log_prob(x) for p, n in zip(self.shares, noised)], 1)
 
     def guess(self, x, levels):
         """E[x0 | x_t], the guesses given the class weighed by its probability."""
         p = self.logits(x, levels).softmax(1)
-        return sum(
-            p[:, k, None, None, None] * prior._x0(x, levels[0])
-            for k, prior in enumerate(self.given)
-        )
+        guesses = (prior._x0(x, levels[0]) for prior in self.given)
+        return sum(p[:, k, None, None, None] * guess for k, guess in enumerate(guesses))
 
 
 CLASSES = {"equal": Classes(ROUND, ROUND), "unequal": Classes(ROUND, 0.1 * EYE)}
@@ -111,12 +99,9 @@ def test_scale_one_is_bayes(kind, label):
     classes, x = CLASSES[kind], draw(6)
     guided = classifier_guided(classes.prior, classes.logits, label, 1.0)
     for t in (1, 100, 500, 900):
-        assert not torch.allclose(
-            classes.prior.x0(x, t), classes.given[label].x0(x, t), atol=1e-5
-        )
-        torch.testing.assert_close(
-            guided.x0(x, t), classes.given[label].x0(x, t), atol=1e-9, rtol=0
-        )
+        expected = classes.given[label].x0(x, t)
+        assert not torch.allclose(classes.prior.x0(x, t), expected, atol=1e-5)
+        torch.testing.assert_close(guided.x0(x, t), expected, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("sampler", [ddim, ddpm])
@@ -124,12 +109,10 @@ def test_any_sampler_runs_it(sampler):
     classes = CLASSES["equal"]
     guided = classifier_guided(classes.prior, classes.logits, 1, 1.0)
     expected = run(sampler(classes.given[1], 4, 10, noise=Noise(1)))
-    torch.testing.assert_close(
-        run(sampler(guided, 4, 10, noise=Noise(1))), expected, atol=1e-9, rtol=0
-    )
-    assert not torch.allclose(
-        run(sampler(classes.prior, 4, 10, noise=Noise(1))), expected, atol=1e-3
-    )
+    x = run(sampler(guided, 4, 10, noise=Noise(1)))
+    torch.testing.assert_close(x, expected, atol=1e-9, rtol=0)
+    free = run(sampler(classes.prior, 4, 10, noise=Noise(1)))
+    assert not torch.allclose(free, expected, atol=1e-3)
 
 
 def test_scale_zero_is_the_prior():
@@ -156,13 +139,9 @@ def test_it_works_where_gradients_are_off(mode):
 
 def test_gradients_flow_where_x_wants_them():
     classes, x = CLASSES["unequal"], draw(3).requires_grad_()
-    slopes = [
-        torch.autograd.grad(prior.x0(x, 300).square().sum(), x)[0]
-        for prior in (
-            classifier_guided(classes.prior, classes.logits, 0, 1.0),
-            classes.given[0],
-        )
-    ]
+    guided = classifier_guided(classes.prior, classes.logits, 0, 1.0)
+    sums = (prior.x0(x, 300).square().sum() for prior in (guided, classes.given[0]))
+    slopes = [torch.autograd.grad(total, x)[0] for total in sums]
     torch.testing.assert_close(*slopes)
 
 
@@ -170,9 +149,8 @@ def test_only_x_gets_gradients():
     net, x = ToneClassifier(SCHEDULE), Noise(0)((2, 3, 8, 8))
     prior = GaussianPrior(torch.zeros(3, 8, 8))
     x0 = classifier_guided(prior, net, 1, 5.0).x0(x, 500)
-    assert (
-        not torch.equal(x0, prior.x0(x, 500)) and not x0.requires_grad and not x.requires_grad
-    )
+    assert not torch.equal(x0, prior.x0(x, 500))
+    assert not x0.requires_grad and not x.requires_grad
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
@@ -235,12 +213,8 @@ def noisy_logits(net, pictures, t):
 
 def test_training_lowers_the_loss():
     pictures, labels = PLAIN
-    first, last = (
-        F.cross_entropy(
-            noisy_logits(train_classifier(*PLAIN, SCHEDULE, steps), pictures, 100), labels
-        )
-        for steps in (1, 60)
-    )
+    nets = (train_classifier(*PLAIN, SCHEDULE, steps) for steps in (1, 60))
+    first, last = (F.cross_entropy(noisy_logits(net, pictures, 100), labels) for net in nets)
     assert last < 0.5 * first
 
 
@@ -266,13 +240,11 @@ def test_it_knows_the_tone_of_faces_it_has_not_seen_until_noise_hides_it():
     faces = people()
     net = train_classifier(*with_grey(faces[:192]), SCHEDULE, steps=120)
     pictures, labels = with_grey(faces[192:])
-    right = {
-        t: (noisy_logits(net, pictures, t).argmax(1) == labels).double().mean()
-        for t in (50, 1000)
-    }
-    assert right[50] > 0.9
-    # at the top level 1 / 25 000 of the variance is picture
-    assert abs(right[1000] - 0.5) < 0.15
+    judged = (noisy_logits(net, pictures, t).argmax(1) for t in (50, 1000))
+    right, right_at_the_top = ((tones == labels).double().mean() for tones in judged)
+    assert right > 0.9
+    # At the top level, 1 / 25 000 of the variance is picture.
+    assert abs(right_at_the_top - 0.5) < 0.15
 
 
 @pytest.mark.parametrize(

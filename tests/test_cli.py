@@ -26,9 +26,7 @@ BOX = ["--box", *map(str, ASTRONAUT_BOX)]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder with the portrait `photo.png`, a mask of its size, one of the square and one of
-    another size.
-    """
+    """A folder of the portrait `photo.png` and masks of its size, the square's and another."""
     from skimage.data import astronaut as portrait
 
     folder = tmp_path_factory.mktemp("files")
@@ -47,9 +45,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def restore(files, monkeypatch, capsys):
-    """Run `fuzzydiff restore` in that folder with 2 steps walked once; gives
-    (exit code, stdout, stderr).
-    """
+    """Run `fuzzydiff restore` there, 2 steps walked once; gives (exit code, stdout, stderr)."""
 
     def run(*words, source="photo.png"):
         monkeypatch.chdir(files)
@@ -88,14 +84,8 @@ def test_every_option_reaches_the_sampler(restore, files):
         return (files / "out.png").read_bytes()
 
     plain = pixels()
-    for words in (
-        ["--set", "fix=false"],
-        ["--repeats", "2"],
-        ["--steps", "3"],
-        ["--tone", "mono"],
-        ["--m", "0.6"],
-    ):
-        assert pixels(*words) != plain, words
+    for words in ("--set fix=false", "--repeats 2", "--steps 3", "--tone mono", "--m 0.6"):
+        assert pixels(*words.split()) != plain, words
 
 
 def test_the_map_is_m_times_the_mask(restore, files):
@@ -120,9 +110,8 @@ def test_quiet_prints_nothing(restore):
 
 @pytest.mark.parametrize("mode", ["RGBA", "L", "P", "1"])
 def test_pictures_of_any_size_and_mode_go_in(restore, files, mode):
-    Image.open(files / "photo.png").crop((100, 0, 400, 200)).convert(mode).save(
-        files / "odd.png"
-    )
+    odd = Image.open(files / "photo.png").crop((100, 0, 400, 200)).convert(mode)
+    odd.save(files / "odd.png")
     assert restore("--m", "0.5", "--steps", 1, source="odd.png")[0] == 0
     assert Image.open(files / "out.png").size == (64, 64)
 
@@ -185,21 +174,12 @@ def faces(tmp_path_factory):
 )
 def test_every_method_restores_what_fits_it(faces, task, method, tmp_path, capsys):
     source = next((faces / task).glob("0.*"))
-    words = [
-        "restore",
-        str(source),
-        "--task",
-        task,
-        "--method",
-        method,
-        "--steps",
-        "8",
-        *DAMAGED.get(task, []),
-    ]
-    assert cli.main([*words, "-o", str(tmp_path / "out.png")]) == 0
+    words = ["restore", str(source), "--task", task, "--method", method, "--steps", "8"]
+    words += [*DAMAGED.get(task, []), "-o", str(tmp_path / "out.png")]
+    assert cli.main(words) == 0
     assert f"{method}: " in capsys.readouterr().out
-    # a face, not noise
-    assert psnr(to_tensor(Image.open(tmp_path / "out.png")), london(1)) > 12
+    restored = to_tensor(Image.open(tmp_path / "out.png"))
+    assert psnr(restored, london(1)) > 12  # a face, not noise
 
 
 def test_a_folder_is_restored_and_goes_on_where_it_stopped(faces, tmp_path, capsys):
@@ -213,54 +193,27 @@ def test_a_folder_is_restored_and_goes_on_where_it_stopped(faces, tmp_path, caps
     for done in ("", "3 of 4 pictures are done already"):
         assert cli.main(words) == 2
         printed = capsys.readouterr()
-        assert (
-            "skipped" in printed.err
-            and "not a picture" in printed.err
-            and "1 of 4 files" in printed.err
-        )
-        assert done in printed.out
+        assert "skipped" in printed.err and "not a picture" in printed.err
+        assert "1 of 4 files" in printed.err and done in printed.out
     assert sorted(path.name for path in out.iterdir()) == ["0.png", "1.png", "2.png"]
-    one = [
-        "restore",
-        str(source / "1.png"),
-        "--task",
-        "x4",
-        "--steps",
-        "2",
-        "-o",
-        str(tmp_path / "one.png"),
-        "--quiet",
-    ]
-    assert cli.main(one) == 0
-    alone, together = (
-        np.asarray(Image.open(path)).astype(int)
-        for path in (tmp_path / "one.png", out / "1.png")
-    )
+    one = ["restore", str(source / "1.png"), "--task", "x4", "--steps", "2", "--quiet"]
+    assert cli.main([*one, "-o", str(tmp_path / "one.png")]) == 0
+    paths = tmp_path / "one.png", out / "1.png"
+    alone, together = (np.asarray(Image.open(path)).astype(int) for path in paths)
     assert abs(alone - together).max() <= 1
 
 
 def test_a_folder_of_masks_belongs_to_a_folder_of_pictures(faces, tmp_path, capsys):
     (tmp_path / "masks").mkdir()
     for i, name in enumerate(("box", "half", "stripes")):
-        to_image(masks.named(name).expand(-1, 3, -1, -1) * 2 - 1).save(
-            tmp_path / "masks" / f"{i}.png"
-        )
-    words = [
-        "restore",
-        str(faces / "inpaint"),
-        "--mask",
-        str(tmp_path / "masks"),
-        "--steps",
-        "2",
-        "--repeats",
-        "1",
-    ]
+        mask = masks.named(name).expand(-1, 3, -1, -1)
+        to_image(mask * 2 - 1).save(tmp_path / "masks" / f"{i}.png")
+    words = ["restore", str(faces / "inpaint"), "--mask", str(tmp_path / "masks")]
+    words += ["--steps", "2", "--repeats", "1"]
     assert cli.main([*words, "-o", str(tmp_path / "out")]) == 0
+    folders = faces / "inpaint", tmp_path / "out"
     for i, name in enumerate(("box", "half", "stripes")):
-        before, after = (
-            to_tensor(Image.open(folder / f"{i}.png"))
-            for folder in (faces / "inpaint", tmp_path / "out")
-        )
+        before, after = (to_tensor(Image.open(folder / f"{i}.png")) for folder in folders)
         same = (before == after).all(1, keepdim=True)
         assert same[masks.named(name) == 1].all() and not same[masks.named(name) == 0].all()
     (tmp_path / "masks" / "1.png").unlink()
@@ -304,19 +257,8 @@ def test_what_does_not_fit_a_task_is_one_line_and_exit_code_2(
     faces, task, words, error, tmp_path, capsys
 ):
     source = next((faces / task).glob("0.*"))
-    code = cli.main(
-        [
-            "restore",
-            str(source),
-            "--task",
-            task,
-            *words,
-            "--steps",
-            "1",
-            "-o",
-            str(tmp_path / "out.png"),
-        ]
-    )
+    words = ["--task", task, *words, "--steps", "1", "-o", str(tmp_path / "out.png")]
+    code = cli.main(["restore", str(source), *words])
     printed = capsys.readouterr()
     check_error((code, "", printed.err), error)
 
@@ -325,9 +267,8 @@ def test_a_jpeg_must_be_as_it_was_written(faces, tmp_path, capsys):
     big = tmp_path / "big.jpg"
     Image.open(faces / "jpeg" / "0.jpg").resize((128, 128)).save(big)
     for source in (big, faces / "x2" / "0.png"):
-        code = cli.main(
-            ["restore", str(source), "--task", "jpeg", "-o", str(tmp_path / "out.png")]
-        )
+        words = ["--task", "jpeg", "-o", str(tmp_path / "out.png")]
+        code = cli.main(["restore", str(source), *words])
         check_error((code, *capsys.readouterr()), "a whole JPEG file of 64x64 pixels")
 
 
@@ -417,21 +358,8 @@ def test_sample_writes_a_sheet(words, calls, tmp_path, capsys):
 
 def test_a_sample_does_not_depend_on_how_many_are_drawn(tmp_path):
     for n in (1, 4):
-        assert (
-            cli.main(
-                [
-                    "sample",
-                    "--n",
-                    str(n),
-                    "--steps",
-                    "1",
-                    "-o",
-                    str(tmp_path / f"{n}.png"),
-                    "--quiet",
-                ]
-            )
-            == 0
-        )
+        words = ["sample", "--n", str(n), "--steps", "1", "--quiet"]
+        assert cli.main([*words, "-o", str(tmp_path / f"{n}.png")]) == 0
     one, four = (np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in (1, 4))
     assert abs(one - four[:64, :64]).max() <= 1  # a batch of another size may round otherwise
 
@@ -462,21 +390,8 @@ def test_train_hands_its_options_on(tmp_path, monkeypatch, capsys):
     (tmp_path / "faces64.zip").touch()
     monkeypatch.setenv("FUZZYDIFF_FACES64", str(tmp_path))
     monkeypatch.setattr(cli, "train", lambda *given: calls.append(given))
-    words = [
-        "--images",
-        "100",
-        "--batch",
-        "4",
-        "--rate",
-        "1e-3",
-        "--minutes",
-        "2",
-        "--from",
-        "faces64",
-        "--seed",
-        "5",
-    ]
-    assert cli.main(["train", "--folder", "run", *words]) == 0
+    words = "--images 100 --batch 4 --rate 1e-3 --minutes 2 --from faces64 --seed 5"
+    assert cli.main(["train", "--folder", "run", *words.split()]) == 0
     [(folder, recipe, start, minutes)] = calls
     assert (str(folder), start, minutes) == ("run", "faces64", 2)
     assert (recipe.images, recipe.batch, recipe.rate, recipe.seed) == (100, 4, 1e-3, 5)

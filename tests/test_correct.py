@@ -14,9 +14,7 @@ from fuzzydiff_lite.weights import load_prior
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder with a folder of three faces in boxes, `faces`, a picture of no face and one of
-    no pixels.
-    """
+    """A folder: three faces in boxes in `faces`, a picture of no face and one of no pixels."""
     from skimage.data import coffee
 
     folder = tmp_path_factory.mktemp("correct")
@@ -50,17 +48,14 @@ def check_error(result, words):
 def test_correct_writes_the_picture_and_its_map_and_says_how_much_is_distrusted(correct, files):
     code, out, err = correct("--preview")
     assert (code, err) == (0, "")
-    y, x, m = (
-        to_tensor(open_picture(files / name))
-        for name in ("faces/0.png", "out.png", "out-map.png")
-    )
+    names = "faces/0.png", "out.png", "out-map.png"
+    y, x, m = (to_tensor(open_picture(files / name)) for name in names)
     m = (m + 1) / 2
     assert x.shape == m.shape == (1, 3, 64, 64) and 0.3 < m.mean() < 1
-    assert f"{1 - m.mean():.0%}"[:-1] == str(
-        round(float(out.split("out-map.png: ")[1].split("%")[0]))
-    )
-    # what is distrusted is changed
-    assert (x - y)[m < 0.5].abs().mean() > 2 * (x - y)[m > 0.95].abs().mean()
+    said = float(out.split("out-map.png: ")[1].split("%")[0])
+    assert f"{1 - m.mean():.0%}"[:-1] == str(round(said))
+    change = (x - y).abs()
+    assert change[m < 0.5].mean() > 2 * change[m > 0.95].mean()  # where m distrusts
     strip = to_tensor(open_picture(files / "out-preview.png"))[..., 1::4, 1::4]
     for part, whole in zip(strip.split(64, 3), (y, 2 * m - 1, x), strict=True):
         assert torch.equal(to_uint8(part), to_uint8(whole))
@@ -80,19 +75,13 @@ def test_a_folder_is_corrected_without_what_is_no_face(correct, files, tmp_path)
     shutil.copy(files / "coffee.png", source)
     for done in ("", "3 of 4 pictures are done already"):
         code, out, err = correct(source=str(source), out=str(tmp_path / "out"))
-        assert (
-            code == 2
-            and done in out
-            and "skipped" in err
-            and "coffee.png is no aligned face" in err
-        )
+        assert code == 2 and done in out
+        assert "skipped" in err and "coffee.png is no aligned face" in err
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == sorted(f"{i}{end}.png" for i in range(3) for end in ("", "-map"))
     assert correct("--quiet")[0] == 0  # the first of them alone
-    alone, together = (
-        to_uint8(to_tensor(open_picture(p))).int()
-        for p in (files / "out.png", tmp_path / "out" / "0.png")
-    )
+    paths = files / "out.png", tmp_path / "out" / "0.png"
+    alone, together = (to_uint8(to_tensor(open_picture(path))).int() for path in paths)
     assert (alone - together).abs().max() <= 1
 
 
@@ -160,10 +149,8 @@ def test_fit_makes_statistics_that_correct_takes(correct, files, capsys):
     assert own.pictures == 3 and own.weights == prior.weights and own.depths == made.depths
     torch.testing.assert_close(own.mean, made.mean, rtol=2e-2, atol=1e-3)  # half precision
     assert correct("--statistics", "own.safetensors")[0] == 0
-    check_error(
-        correct("--statistics", "own.safetensors", "--tone", "mono"),
-        "the statistics are of tone colour",
-    )
+    result = correct("--statistics", "own.safetensors", "--tone", "mono")
+    check_error(result, "the statistics are of tone colour")
 
 
 @pytest.mark.parametrize(

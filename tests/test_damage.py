@@ -37,7 +37,7 @@ def test_damage_comes_from_the_noise_and_each_picture_has_its_own(kind, faces):
 
 def test_sunglasses_hide_both_eyes(faces):
     _, truth = damage.named("sunglasses", faces)
-    # where an aligned face has its eyes
+    # Where an aligned face has its eyes.
     lenses = truth[:, 0, 27:33, 18:28], truth[:, 0, 27:33, 36:46]
     assert all(lens.mean() > 0.95 for lens in lenses)
 
@@ -46,7 +46,7 @@ def test_boxes_erase_channels_and_always_at_least_one(faces):
     damaged, truth = damage.named("boxes", faces.repeat(8, 1, 1, 1), Noise(1))
     erased = (damaged == 0) & (truth == 1)
     assert torch.equal(erased.any(1, keepdim=True), truth == 1)
-    # some lose one channel, some all
+    # Some lose one channel, some all.
     assert 1 < erased.float().sum(1)[truth[:, 0] == 1].mean() < 3
 
 

@@ -26,9 +26,8 @@ def collection(folder, rows):
     with zipfile.ZipFile(folder / "faces64.zip", "w") as archive:
         for i, (name, *_) in enumerate(rows):
             buffer = io.BytesIO()
-            Image.new("RGB", (64, 64), (10 * i + 10, 0, 255)).save(
-                buffer, "webp", lossless=True
-            )
+            face = Image.new("RGB", (64, 64), (10 * i + 10, 0, 255))
+            face.save(buffer, "webp", lossless=True)
             archive.writestr(f"{name}.webp", buffer.getvalue())
 
 
@@ -94,11 +93,8 @@ def test_open_picture_takes_every_mode(mode, tmp_path):
     path = tmp_path / "picture.tif"
     Image.new("RGB", (4, 6), (255, 255, 255)).convert(mode).save(path)
     picture = data.open_picture(path)
-    assert (
-        picture.mode == "RGB"
-        and picture.size == (4, 6)
-        and picture.getpixel((0, 0)) == (255, 255, 255)
-    )
+    assert picture.mode == "RGB" and picture.size == (4, 6)
+    assert picture.getpixel((0, 0)) == (255, 255, 255)
     assert data.open_picture(path, "L").mode == "L"
 
 
@@ -156,10 +152,8 @@ def test_the_pictures_of_the_book():
 @pytest.mark.parametrize("faces, columns", [(data.people, 16), (data.london, 5)])
 def test_a_sheet_is_read_row_by_row(faces, columns):
     whole = np.asarray(Image.open(data.FOLDER / f"{faces.__name__}.webp").convert("RGB"))
-    second_row_second_column = faces(columns + 2)[-1]
-    assert np.array_equal(
-        np.asarray(data.to_image(second_row_second_column)), whole[64:128, 64:128]
-    )
+    second_row_second_column = data.to_image(faces(columns + 2)[-1])
+    assert np.array_equal(np.asarray(second_row_second_column), whole[64:128, 64:128])
 
 
 @pytest.mark.parametrize("faces, most", [(data.people, 256), (data.london, 20)])
@@ -178,24 +172,14 @@ def test_the_portrait_has_no_colour_and_the_london_faces_have():
 
 
 def test_the_real_faces_weigh_little():
-    assert (
-        sum((data.FOLDER / name).stat().st_size for name in ("london.webp", "portrait.webp"))
-        < 300_000
-    )
+    files = data.FOLDER / "london.webp", data.FOLDER / "portrait.webp"
+    assert sum(file.stat().st_size for file in files) < 300_000
 
 
 def test_londoners_are_different_people_neutral_and_smiling_by_turns(tmp_path, monkeypatch):
-    poses = [
-        ("neutral", 3),
-        ("neutral", 7),
-        ("neutral", 9),
-        ("neutral", 12),
-        ("smiling", 3),
-        ("smiling", 7),
-    ]
-    rows = [
-        (f"london_{pose}_{number:03}", "london", "colour", "test") for pose, number in poses
-    ]
+    names = [f"london_neutral_{number:03}" for number in (3, 7, 9, 12)]
+    names += [f"london_smiling_{number:03}" for number in (3, 7)]
+    rows = [(name, "london", "colour", "test") for name in names]
     collection(tmp_path, rows + ROWS)
     monkeypatch.setenv("FUZZYDIFF_FACES64", str(tmp_path))
     red = [10, 60, 30, 40]  # 3 is neutral, 7 smiles, 9 is neutral, 12 has no smile
@@ -209,6 +193,5 @@ def test_the_real_faces_are_those_of_the_collection():
     except ValueError:
         pytest.skip("the faces64 collection is not here")
     assert torch.equal(data.to_uint8(data.london()), londoners())
-    assert torch.equal(
-        data.to_uint8(data.portrait()), data.load_faces64(name=PORTRAIT, split="val")[0]
-    )
+    portrait = data.load_faces64(name=PORTRAIT, split="val")[0]
+    assert torch.equal(data.to_uint8(data.portrait()), portrait)

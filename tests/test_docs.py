@@ -22,11 +22,8 @@ COMMENT = re.compile(r"# \(([a-z0-9-]+)\)")
 def docstrings(source: str) -> list[str]:
     """The docstrings of a module's source."""
     kinds = ast.Module, ast.ClassDef, ast.FunctionDef
-    return [
-        ast.get_docstring(node) or ""
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, kinds)
-    ]
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    return [ast.get_docstring(node) or "" for node in nodes]
 
 
 def cited_labels(source: str) -> set[tuple[str, str]]:
@@ -42,14 +39,12 @@ def cited_labels(source: str) -> set[tuple[str, str]]:
 def defined_labels(notebook) -> set[str]:
     """The labels of the equations of a chapter."""
     texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return {
-        label for text in texts for match in LABEL.findall(text) for label in match if label
-    }
+    matches = (match for text in texts for match in LABEL.findall(text))
+    return {label for match in matches for label in match if label}
 
 
 def shown_sources(notebook) -> dict[str, object]:
-    """What the `source(...)` calls of a chapter show: the expression -> the thing, found
-    through the chapter's imports.
+    """What a chapter's `source(...)` calls show: expression -> thing, found by its imports.
 
     Raises KeyError, AttributeError or ImportError for a name that the imports do not give.
     """
@@ -60,45 +55,36 @@ def shown_sources(notebook) -> dict[str, object]:
         if isinstance(node, ast.ImportFrom):
             module = importlib.import_module(node.module)
             for name in node.names:
-                inside = hasattr(module, name.name)
-                thing = (
-                    getattr(module, name.name)
-                    if inside
-                    else importlib.import_module(f"{node.module}.{name.name}")
-                )
+                if hasattr(module, name.name):
+                    thing = getattr(module, name.name)
+                else:
+                    thing = importlib.import_module(f"{node.module}.{name.name}")
                 names[name.asname or name.name] = thing
-    calls = [
-        node
-        for node in nodes
-        if isinstance(node, ast.Call) and re.search(r"\bsource$", ast.unparse(node.func))
-    ]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    calls = [call for call in calls if re.search(r"\bsource$", ast.unparse(call.func))]
     shown = [ast.unparse(argument) for call in calls for argument in call.args]
-    return {
-        text: reduce(getattr, text.split(".")[1:], names[text.split(".")[0]]) for text in shown
-    }
+    parts = {text: text.split(".") for text in shown}
+    return {text: reduce(getattr, rest, names[name]) for text, (name, *rest) in parts.items()}
 
 
 def is_public(thing) -> bool:
     """Whether `thing` is a function or class that the package offers under a public name."""
     module = getattr(thing, "__module__", "")
-    if module.split(".")[0] != "fuzzydiff_lite" or any(
-        part.startswith("_") for part in thing.__qualname__.split(".")
-    ):
+    if module.split(".")[0] != "fuzzydiff_lite":
+        return False
+    parts = thing.__qualname__.split(".")
+    if any(part.startswith("_") for part in parts):
         return False
     found = importlib.import_module(module)
-    for part in thing.__qualname__.split("."):
+    for part in parts:
         found = getattr(found, part)
     return getattr(found, "__func__", found) is getattr(thing, "__func__", thing)
 
 
 MODULES = sorted((ROOT / "fuzzydiff_lite").rglob("*.py"))
-CHAPTERS = {
-    path.stem: nbformat.read(path, as_version=4)
-    for path in sorted((ROOT / "book").glob("*.ipynb"))
-}
-CITED = sorted(
-    {(path.stem, *pair) for path in MODULES for pair in cited_labels(path.read_text())}
-)
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+CHAPTERS = {path.stem: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
+CITED = [(path.stem, *pair) for path in MODULES for pair in cited_labels(path.read_text())]
 COMMENTED = sorted(
     {
         (path.stem, label)
@@ -110,7 +96,7 @@ COMMENTED = sorted(
 ALGORITHMS = sorted(set(samplers.__all__) - {"Step", "run"})
 
 
-@pytest.mark.parametrize("module, label, chapter", CITED)
+@pytest.mark.parametrize("module, label, chapter", sorted(set(CITED)))
 def test_a_label_in_a_docstring_is_in_its_chapter(module, label, chapter):
     assert chapter in CHAPTERS, f"{module} cites book/{chapter}, which is not there"
     assert label in defined_labels(CHAPTERS[chapter])
@@ -135,9 +121,8 @@ def test_every_citation_is_read():
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_what_a_chapter_shows_is_public(chapter):
-    assert [
-        name for name, thing in shown_sources(CHAPTERS[chapter]).items() if not is_public(thing)
-    ] == []
+    shown = shown_sources(CHAPTERS[chapter])
+    assert [name for name, thing in shown.items() if not is_public(thing)] == []
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -166,11 +151,8 @@ def f():
 class C:
     "Eq. (d), book/12_fuzzy."
 '''
-    assert cited_labels(source) == {
-        ("a-b", "02_posterior"),
-        ("c", "02_posterior"),
-        ("d", "12_fuzzy"),
-    }
+    labels = {("a-b", "02_posterior"), ("c", "02_posterior"), ("d", "12_fuzzy")}
+    assert cited_labels(source) == labels
 
 
 def test_labels_are_read_from_equations_only():
@@ -192,7 +174,6 @@ def test_shown_sources_are_found_through_the_imports():
 
 
 def test_private_and_foreign_things_are_not_public():
-    shown = shown_sources(
-        chapter("from fuzzydiff_lite import noise, plots\nplots.source(noise._key)")
-    )
+    source = "from fuzzydiff_lite import noise, plots\nplots.source(noise._key)"
+    shown = shown_sources(chapter(source))
     assert not any(map(is_public, [*shown.values(), re.compile, len])) and len(shown) == 1

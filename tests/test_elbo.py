@@ -1,4 +1,4 @@
-"""The bound against closed forms, numerical integration and the exact likelihood of a Gaussian."""
+"""The bound against closed forms, numerical integration, exact likelihoods of a Gaussian."""
 
 import math
 from itertools import pairwise
@@ -32,9 +32,8 @@ def correlated(d: int = 6, seed: int = 3) -> GaussianPrior:
     random = torch.Generator().manual_seed(seed)
     turn, _ = torch.linalg.qr(torch.randn(d, d, dtype=torch.float64, generator=random))
     variances = torch.logspace(math.log10(0.004), math.log10(2), d, dtype=torch.float64)
-    return GaussianPrior.from_covariance(
-        torch.linspace(-0.6, 0.3, d, dtype=torch.float64), turn * variances @ turn.T
-    )
+    mean = torch.linspace(-0.6, 0.3, d, dtype=torch.float64)
+    return GaussianPrior.from_covariance(mean, turn * variances @ turn.T)
 
 
 def draw(prior: GaussianPrior, n: int, noise: Noise) -> torch.Tensor:
@@ -63,9 +62,8 @@ def test_kl_gaussian_is_zero_only_for_equals():
 @pytest.mark.parametrize("sigma", [0.001, 0.01, 0.3, 10.0])
 @pytest.mark.parametrize("mean", [-1.4, -0.2, 0.9999])
 def test_decoder_adds_up_to_one(mean, sigma):
-    assert decoder(GRID, torch.tensor(mean), sigma**2).exp().sum().item() == pytest.approx(
-        1, abs=1e-9
-    )
+    total = decoder(GRID, torch.tensor(mean), sigma**2).exp().sum().item()
+    assert total == pytest.approx(1, abs=1e-9)
 
 
 def test_decoder_is_the_integral_over_a_bin():
@@ -75,23 +73,17 @@ def test_decoder_is_the_integral_over_a_bin():
         *((v - 1 / 255, v + 1 / 255) for v in values[1:-1]),
         (1 - 1 / 255, np.inf),
     ]
-    expected = [
-        integrate.quad(stats.norm(mean, sigma).pdf, *map(float, edge))[0] for edge in edges
-    ]
-    torch.testing.assert_close(
-        decoder(values, torch.tensor(mean), sigma**2).exp().tolist(), expected
-    )
+    density = stats.norm(mean, sigma).pdf
+    expected = [integrate.quad(density, *map(float, edge))[0] for edge in edges]
+    found = decoder(values, torch.tensor(mean), sigma**2).exp().tolist()
+    torch.testing.assert_close(found, expected)
 
 
 def test_decoder_of_a_wide_gaussian_is_density_times_bin():
     inside, sigma = GRID[1:-1], 0.8
     density = torch.distributions.Normal(0.2, sigma).log_prob(inside)
-    torch.testing.assert_close(
-        decoder(inside, torch.tensor(0.2), sigma**2),
-        density + math.log(2 / 255),
-        atol=1e-5,
-        rtol=0,
-    )
+    found = decoder(inside, torch.tensor(0.2), sigma**2)
+    torch.testing.assert_close(found, density + math.log(2 / 255), atol=1e-5, rtol=0)
 
 
 def test_decoder_survives_the_tails():
@@ -123,9 +115,8 @@ def test_a_step_is_weighted_squared_error(t, s, variance):
     ratio = step_variance(a[t], a[s]) / step_variance(a[t], a[s], variance)
     error = (eps - eps_from_x0(x, guess, a[t])) ** 2
     weighted = loss_weight(a[t], a[s], variance) * error + 0.5 * (ratio - 1 - ratio.log())
-    torch.testing.assert_close(
-        step_term(x0, x, guess, a[t], a[s], variance), bits_per_dim(weighted)
-    )
+    term = step_term(x0, x, guess, a[t], a[s], variance)
+    torch.testing.assert_close(term, bits_per_dim(weighted))
 
 
 def test_beta_tilde_weight_is_the_fall_of_the_snr():
@@ -157,23 +148,20 @@ def test_likelihood_is_that_of_torch():
     prior = correlated()
     x0 = draw(prior, 50, Noise(2))
     covariance = prior.directions * prior.variances @ prior.directions.T
-    expected = -torch.distributions.MultivariateNormal(prior.mean, covariance).log_prob(x0) / (
-        6 * math.log(2)
-    )
+    normal = torch.distributions.MultivariateNormal(prior.mean, covariance)
+    expected = -normal.log_prob(x0) / (6 * math.log(2))
     torch.testing.assert_close(gaussian_likelihood(prior, x0), expected)
     many = gaussian_likelihood(prior, draw(prior, 50_000, Noise(3)))
-    assert many.mean().item() == pytest.approx(
-        gaussian_entropy(prior), abs=5 * many.std().item() / math.sqrt(50_000)
-    )
+    doubt = many.std().item() / math.sqrt(50_000)
+    assert many.mean().item() == pytest.approx(gaussian_entropy(prior), abs=5 * doubt)
 
 
 def test_a_shared_variance_is_the_same_as_writing_it_out():
     full, eye = correlated(), torch.eye(6, dtype=torch.float64)
     variances = torch.tensor([0.9, 0.4], dtype=torch.float64)
     short = GaussianPrior(full.mean, 0.05, eye[:, :2], variances)
-    long = GaussianPrior(
-        full.mean, 0.0, eye, torch.tensor([0.9, 0.4] + 4 * [0.05], dtype=torch.float64)
-    )
+    written_out = torch.tensor([0.9, 0.4] + 4 * [0.05], dtype=torch.float64)
+    long = GaussianPrior(full.mean, 0.0, eye, written_out)
     x0, levels = draw(full, 9, Noise(4)), full.schedule.levels(30)
     assert gaussian_entropy(short) == pytest.approx(gaussian_entropy(long))
     torch.testing.assert_close(gaussian_likelihood(short, x0), gaussian_likelihood(long, x0))
@@ -183,9 +171,8 @@ def test_a_shared_variance_is_the_same_as_writing_it_out():
 def even(T: int) -> Schedule:
     """T levels whose log SNR falls evenly, between the ends of the linear schedule."""
     snr = Schedule.linear().snr
-    between = torch.logspace(
-        snr[1].log10().item(), snr[-1].log10().item(), T, dtype=torch.float64
-    )
+    first, last = snr[1].log10().item(), snr[-1].log10().item()
+    between = torch.logspace(first, last, T, dtype=torch.float64)
     return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), between / (1 + between)]))
 
 
@@ -199,14 +186,12 @@ def test_the_bound_comes_down_to_the_likelihood(variance):
         gaps.append(bound.item() - gaussian_entropy(prior))
     assert all(0 < later < gap for gap, later in pairwise(gaps))
     assert gaps[-1] < gaps[0] / 100
-    # the part that shrinks goes as 1/T
+    # The part that shrinks goes as 1/T.
     assert (gaps[2] - gaps[3]) / (gaps[3] - gaps[4]) == pytest.approx(4, abs=0.3)
 
 
 def test_the_gap_of_each_step_is_how_far_the_variance_is_off():
-    """The exact reverse step has beta-tilde * ratio, with the ratio of 1 + variance * SNR at
-    its two ends.
-    """
+    """The exact step back has beta-tilde * ratio, of 1 + variance * SNR at its two ends."""
     prior = correlated()
     levels, snr = prior.schedule.levels(40), prior.schedule.snr
     gap = 0.0
@@ -214,31 +199,23 @@ def test_the_gap_of_each_step_is_how_far_the_variance_is_off():
         ratio = (1 + prior.variances * snr[s]) / (1 + prior.variances * snr[t])
         gap += kl_gaussian(0.0, ratio, 0.0, 1.0).mean()
     rest = gaussian_bound(prior, levels)[1:-1].sum() * math.log(2) - gap
-    ends = [
-        torch.log1p(prior.variances * snr[level]).mean() / 2
-        for level in (levels[-2], levels[0])
-    ]
+    ends = [torch.log1p(prior.variances * snr[t]).mean() / 2 for t in (levels[-2], levels[0])]
     torch.testing.assert_close(rest, ends[0] - ends[1])
 
 
 def test_beta_tilde_needs_small_steps_near_the_end():
-    """More levels do not help beta-tilde where the last few double the SNR, as those of the
-    linear schedule do.
-    """
+    """More levels do not help beta-tilde where the last few double the SNR: the linear ones."""
     prior = correlated()
     gap = gaussian_bound(prior, prior.schedule.levels()).sum() - gaussian_entropy(prior)
     assert gap > 0.3
 
 
 def test_each_choice_of_variance_is_exact_for_its_own_data():
-    """beta for white data of variance 1; beta-tilde, but for the step to level 0, for data that
-    is one point.
-    """
+    """beta for white data of variance 1; for one point beta-tilde, except in the last step."""
     levels = Schedule.linear().levels(5)
     white = GaussianPrior(torch.zeros(4, dtype=torch.float64))
-    assert gaussian_bound(white, levels, "beta").sum().item() == pytest.approx(
-        gaussian_entropy(white), abs=1e-12
-    )
+    bound = gaussian_bound(white, levels, "beta").sum().item()
+    assert bound == pytest.approx(gaussian_entropy(white), abs=1e-12)
     assert gaussian_bound(white, levels).sum() > gaussian_entropy(white) + 0.1
     point = GaussianPrior(torch.zeros(4, dtype=torch.float64), 1e-12)
     assert gaussian_bound(point, levels)[1:-1].abs().max() < 1e-6

@@ -1,6 +1,4 @@
-"""The four lists of versions agree: pyproject.toml, requirements.lock, environment.yml,
-CITATION.cff.
-"""
+"""The versions in pyproject.toml, requirements.lock, environment.yml, CITATION.cff agree."""
 
 import re
 import sys
@@ -31,14 +29,11 @@ def pins(lines) -> dict[str, str]:
     return found
 
 
-LOCK = pins(
-    line
-    for line in (ROOT / "requirements.lock").read_text().splitlines()
-    if not line.startswith("#")
-)
-WANTED = PROJECT["dependencies"] + [
-    line for extra in PROJECT["optional-dependencies"].values() for line in extra
-]
+LINES = (ROOT / "requirements.lock").read_text().splitlines()
+LOCK = pins(line for line in LINES if not line.startswith("#"))
+EXTRAS = PROJECT["optional-dependencies"].values()
+WANTED = PROJECT["dependencies"] + [line for extra in EXTRAS for line in extra]
+IN_CONDA = (Path(sys.prefix) / "conda-meta").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -56,20 +51,16 @@ def test_the_lock_satisfies_the_project(line):
 
 
 @pytest.mark.parametrize("name", LOCK)
-@pytest.mark.skipif(
-    (Path(sys.prefix) / "conda-meta").is_dir(),
-    reason="conda chooses the indirect dependencies itself",
-)
+@pytest.mark.skipif(IN_CONDA, reason="conda chooses the indirect dependencies itself")
 def test_the_lock_is_complete_and_installed(name):
     assert metadata.version(name).split("+")[0] == LOCK[name]
     for line in metadata.requires(name) or []:
         needed = Requirement(line)
-        # PyPI's torch brings its own
+        # PyPI's torch brings its own CUDA.
         for_cuda = name == "torch" and re.match("nvidia|cuda|triton", needed.name)
         if not for_cuda and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
-            assert LOCK[canonicalize_name(needed.name)] in needed.specifier, (
-                f"{name} needs {line}"
-            )
+            version = LOCK[canonicalize_name(needed.name)]
+            assert version in needed.specifier, f"{name} needs {line}"
 
 
 def test_torch_is_pinned():
@@ -79,11 +70,8 @@ def test_torch_is_pinned():
 def test_conda_has_the_versions_of_the_lock():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     (from_pip,) = (entry["pip"] for entry in environment if isinstance(entry, dict))
-    from_conda = [
-        line
-        for line in environment
-        if isinstance(line, str) and line.split("=")[0] not in CONDA_ONLY
-    ]
+    lines = [line for line in environment if isinstance(line, str)]
+    from_conda = [line for line in lines if line.split("=")[0] not in CONDA_ONLY]
     assert from_pip[-1] == "--editable ."
     named = pins(from_conda + from_pip[:-1])
     assert named == {name: LOCK[name] for name in named}
@@ -93,12 +81,9 @@ def test_conda_has_the_versions_of_the_lock():
 def test_the_citation_is_valid_and_of_this_version():
     text = (ROOT / "CITATION.cff").read_text()
     Citation(cffstr=text).validate()
-    assert (
-        yaml.safe_load(text)["version"]
-        == PROJECT["version"]
-        == metadata.version("fuzzydiff_lite")
-    )
-    assert " AND ".join(yaml.safe_load(text)["license"]) == PROJECT["license"]
+    citation = yaml.safe_load(text)
+    assert citation["version"] == PROJECT["version"] == metadata.version("fuzzydiff_lite")
+    assert " AND ".join(citation["license"]) == PROJECT["license"]
 
 
 def test_a_broken_citation_is_noticed():

@@ -12,17 +12,15 @@ def gaussian(mean, covariance, n: int = 200, seed: int = 0):
     z = Noise(seed)((n, d), dtype=torch.float64)
     z = z - z.mean(0)
     z = z @ torch.linalg.inv(torch.linalg.cholesky(torch.atleast_2d(z.T.cov()))).T
-    return (
-        z @ torch.linalg.cholesky(torch.as_tensor(covariance).double()).T
-        + torch.as_tensor(mean).double()
-    )
+    root = torch.linalg.cholesky(torch.as_tensor(covariance).double())
+    return z @ root.T + torch.as_tensor(mean).double()
 
 
 def test_frechet_of_covariances_that_commute():
     a = gaussian([0.0, 1.0, 2.0], torch.diag(torch.tensor([1.0, 4.0, 9.0])), seed=1)
     b = gaussian([1.0, 1.0, 0.0], torch.diag(torch.tensor([4.0, 4.0, 1.0])), n=90, seed=2)
-    # means, then deviations
-    assert frechet(a, b) == pytest.approx(1 + 4 + (1 - 2) ** 2 + (3 - 1) ** 2)
+    means, deviations = 1 + 4, (1 - 2) ** 2 + (3 - 1) ** 2
+    assert frechet(a, b) == pytest.approx(means + deviations)
 
 
 def test_frechet_of_covariances_that_do_not_commute():
@@ -31,15 +29,13 @@ def test_frechet_of_covariances_that_do_not_commute():
     # the trace of the root of a 2x2 matrix M is sqrt(tr M + 2 sqrt(det M))
     overlap = ((A @ B).trace() + 2 * (A @ B).det().sqrt()).sqrt()
     expected = (A.trace() + B.trace() - 2 * overlap).item()
-    assert frechet(
-        gaussian([0.0, 0.0], A, seed=1), gaussian([0.0, 0.0], B, seed=2)
-    ) == pytest.approx(expected)
+    a, b = gaussian([0.0, 0.0], A, seed=1), gaussian([0.0, 0.0], B, seed=2)
+    assert frechet(a, b) == pytest.approx(expected)
 
 
 def test_frechet_of_one_feature():
-    assert frechet(gaussian([1.0], [[4.0]]), gaussian([3.0], [[9.0]], seed=1)) == pytest.approx(
-        4 + 1
-    )
+    a, b = gaussian([1.0], [[4.0]]), gaussian([3.0], [[9.0]], seed=1)
+    assert frechet(a, b) == pytest.approx(4 + 1)
 
 
 @pytest.mark.parametrize("rows", [60, 5])  # 5 rows: a covariance of rank 4 in 8 dimensions
@@ -70,13 +66,9 @@ def test_frechet_refuses_what_is_no_pair_of_feature_sets(a, b, words):
 
 def test_hog_is_that_of_scikit_image_one_picture_at_a_time():
     x = Noise(0)((2, 3, 64, 64)).clamp(-1, 1)
-    settings = {
-        "orientations": 8,
-        "pixels_per_cell": (8, 8),
-        "cells_per_block": (2, 2),
-        "channel_axis": 2,
-    }
-    expected = [of_scikit_image(p.permute(1, 2, 0).numpy(), **settings) for p in x]
+    settings = {"orientations": 8, "pixels_per_cell": (8, 8), "cells_per_block": (2, 2)}
+    pictures = x.permute(0, 2, 3, 1).numpy()
+    expected = [of_scikit_image(p, channel_axis=2, **settings) for p in pictures]
     assert hog(x).shape == (2, 1568)
     for features, one in zip(hog(x), expected):
         torch.testing.assert_close(features, torch.from_numpy(one).float())

@@ -1,6 +1,4 @@
-"""A weight of fuzzy conditioning that means the same for every walk, and what else is promised
-of it.
-"""
+"""A weight of fuzzy conditioning that means the same for every walk, and its other promises."""
 
 import itertools
 
@@ -24,9 +22,7 @@ def pixel(variance=0.25, schedule=LINEAR):
 
 
 def mean(prior, y, m, steps, repeats=1, jump=1, fix=True, **options):
-    """The mean of all runs: without clipping, and with a Gaussian prior, that of a run in
-    silence.
-    """
+    """The mean of all runs: unclipped, and with a Gaussian prior, that of a run in silence."""
     silence = Replay(itertools.repeat(torch.zeros_like(y)))
     return run(
         fuzzy(prior, y, m, steps, repeats, silence, fix, jump, clip=False, per="run", **options)
@@ -37,10 +33,8 @@ def mean(prior, y, m, steps, repeats=1, jump=1, fix=True, **options):
 def test_nothing_stays_nothing_and_everything_stays_everything(fix):
     m = torch.tensor([0.0, 1.0, 0.0])
     assert torch.equal(fusion_weight(m, 0.3, 0.4, 0.25, fix), m)
-    assert (
-        fusion_weight(0, 0.3, 0.4, 0.25, fix) == 0
-        and fusion_weight(1, 0.3, 0.4, 0.25, fix) == 1
-    )
+    assert fusion_weight(0, 0.3, 0.4, 0.25, fix) == 0
+    assert fusion_weight(1, 0.3, 0.4, 0.25, fix) == 1
 
 
 @pytest.mark.parametrize("shape", [(), (5, 1, 1, 1), (1, 3, 4, 4)])
@@ -49,30 +43,22 @@ def test_a_map_of_shares_gives_a_map_of_weights(shape, dtype):
     share = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
     a_t, a_s = LINEAR.alpha_bar[500], LINEAR.alpha_bar[480]
     weight = fusion_weight(share, a_t, a_s, 300.0)
-    one_by_one = torch.stack(
-        [fusion_weight(k.item(), a_t, a_s, 300.0) for k in share.flatten()]
-    )
+    singles = [fusion_weight(k.item(), a_t, a_s, 300.0) for k in share.flatten()]
+    one_by_one = torch.stack(singles).double()
     assert weight.shape == share.shape and (shape == () or weight.dtype == dtype)
-    torch.testing.assert_close(
-        weight.double().flatten(), one_by_one.double(), rtol=1e-5, atol=0
-    )
+    torch.testing.assert_close(weight.double().flatten(), one_by_one, rtol=1e-5, atol=0)
     assert ((weight > 0) & (weight < 1)).all()
 
 
 def test_more_share_longer_steps_and_less_variance_take_more_weight():
     weight = fusion_weight(torch.linspace(0, 1, 50), 0.3, 0.4, 0.25)
     assert (weight.diff() > 0).all()
-    assert (
-        fusion_weight(0.5, 0.3, 0.5, 0.25)
-        > fusion_weight(0.5, 0.3, 0.4, 0.25)
-        > fusion_weight(0.5, 0.3, 0.4, 300.0)
-    )
+    first = fusion_weight(0.5, 0.3, 0.4, 0.25)
+    assert fusion_weight(0.5, 0.3, 0.5, 0.25) > first > fusion_weight(0.5, 0.3, 0.4, 300.0)
 
 
 def test_a_short_step_keeps_its_digits():
-    """In one of a thousand steps c is 1 to five digits: its distance from 1 must not drown in
-    rounding.
-    """
+    """In one of a thousand steps c is 1 to five digits: rounding must not drown 1 - c."""
     a_t, a_s = LINEAR.alpha_bar[300], LINEAR.alpha_bar[299]
     exact = fusion_weight(torch.tensor([0.02], dtype=torch.float64), a_t, a_s, 336.0)
     single = fusion_weight(torch.tensor([0.02]), a_t, a_s, 336.0)
@@ -82,20 +68,14 @@ def test_a_short_step_keeps_its_digits():
 @pytest.mark.parametrize("fix", [True, False])
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.95])
 def test_a_step_and_its_fusion_are_in_balance(share, fix):
-    """The state that holds the share of y holds it after a step down and a fusion without
-    noise.
-    """
+    """The state that holds the share of y still does after a noiseless step down and fusion."""
     y, variance, a_t, a_s = 0.7, 2.0, torch.tensor(0.3).double(), torch.tensor(0.4).double()
     x = a_t.sqrt() * share * y
     x0 = a_t.sqrt() * variance * x / (a_t * variance + 1 - a_t)
     hallucinated, _ = posterior(x, x0, a_t, a_s)
-    fused = fuse(
-        a_s.sqrt() * y,
-        hallucinated,
-        a_s.sqrt() * y,
-        fusion_weight(share, a_t, a_s, variance, fix),
-        fix,
-    )
+    given = a_s.sqrt() * y
+    weight = fusion_weight(share, a_t, a_s, variance, fix)
+    fused = fuse(given, hallucinated, given, weight, fix)
     torch.testing.assert_close(fused, a_s.sqrt() * share * y, rtol=1e-12, atol=0)
 
 
@@ -106,9 +86,7 @@ WALKS = [(1, 1, 1), (10, 1, 1), (20, 10, 1), (50, 1, 1), (50, 3, 4), (200, 2, 1)
 @pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
 @pytest.mark.parametrize("steps, repeats, jump", WALKS)
 def test_one_pixel_keeps_its_share_on_every_walk(steps, repeats, jump, schedule, fix):
-    """All but what is left of the start, where nothing of y is held: each step and fusion
-    shrink that by c (1 - delta).
-    """
+    """All but what is left of a start without y, shrunk by c (1 - delta) at step and fusion."""
     prior, abar = pixel(schedule=schedule), schedule.alpha_bar
     share = torch.tensor([[0.0], [0.1], [0.5], [0.9], [1.0]], dtype=torch.float64)
     left = torch.ones_like(share)
@@ -123,7 +101,7 @@ def test_one_pixel_keeps_its_share_on_every_walk(steps, repeats, jump, schedule,
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
 def test_many_variances_spread_little(share):
-    """Directions of other variances keep other shares, but nearly the same ones on every walk."""
+    """Directions of other variances keep other shares, but nearly the same on every walk."""
     variances = torch.tensor([100.0, 30.0, 10.0, 3.0, 1.0, 0.1], dtype=torch.float64)
     prior = GaussianPrior.from_covariance(torch.zeros(6, dtype=torch.float64), variances.diag())
     walks = [(20, 1, 1), (50, 1, 1), (400, 1, 1), (20, 5, 1), (50, 10, 1)]
@@ -133,36 +111,21 @@ def test_many_variances_spread_little(share):
     assert (kept.diff(dim=1) < 0).all()  # detail is let go first
     along = kept @ energy
     assert along.max() - along.min() < 0.05 and (along - share).abs().max() < 0.2
-    paper = [
-        run(
-            fuzzy(
-                prior,
-                y,
-                0.2,
-                *walk[:2],
-                Replay(itertools.repeat(torch.zeros_like(y))),
-                clip=False,
-            )
-        )[0]
-        @ energy
-        for walk in walks
-    ]
+    silence = Replay(itertools.repeat(torch.zeros_like(y)))
+    runs = (run(fuzzy(prior, y, 0.2, *walk[:2], silence, clip=False)) for walk in walks)
+    paper = [x[0] @ energy for x in runs]
     assert max(paper) - min(paper) > 0.3
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_repeats_end_at_the_filter_of_wiener(share):
-    """Each direction keeps what its posterior mean would keep of y with noise of variance v
-    (1 - w) / w.
-    """
+    """A direction keeps what its posterior mean keeps of y at noise variance v (1 - w) / w."""
     variances = torch.tensor([100.0, 30.0, 10.0, 3.0, 1.0, 0.1], dtype=torch.float64)
     prior = GaussianPrior.from_covariance(torch.zeros(6, dtype=torch.float64), variances.diag())
     y = torch.ones(1, 6, dtype=torch.float64)
     filtered = variances / (variances + prior.variance * (1 - share) / share)
-    off = [
-        (mean(prior, y, share, 50, repeats)[0] - filtered).abs().max().item()
-        for repeats in (1, 5, 20)
-    ]
+    means = (mean(prior, y, share, 50, repeats)[0] for repeats in (1, 5, 20))
+    off = [(kept - filtered).abs().max().item() for kept in means]
     assert off[0] > off[1] > off[2] and off[2] < 0.02
 
 
@@ -203,7 +166,7 @@ def test_the_variance_along_is_that_of_pictures_projected_on_others():
     variances = torch.tensor([4.0, 2.0, 1.0, 0.5], dtype=torch.float64)
     z = Noise(3)((100_000, 8), dtype=torch.float64)
     x, other = z[:, :4] * variances.sqrt(), z[:, 4:] * variances.sqrt()
-    # each line counts by its length squared
+    # Each line counts by its length squared.
     sampled = (x * other).sum(1).square().sum() / other.square().sum()
     assert abs(sampled / variance_along(variances) - 1) < 0.03
 
@@ -224,6 +187,5 @@ def test_the_shipped_prior_knows_its_variance_and_its_file():
     assert prior.variance == gaussian.variance > 1
     assert prior.weights == sha256(FOLDER / "faces64.safetensors")
     x = Noise(2)((1, 3, 64, 64))
-    torch.testing.assert_close(
-        gaussian.x0(x, 300), prior.net.gaussian_x0(x, torch.tensor([300])), atol=1e-4, rtol=1e-4
-    )
+    expected = prior.net.gaussian_x0(x, torch.tensor([300]))
+    torch.testing.assert_close(gaussian.x0(x, 300), expected, atol=1e-4, rtol=1e-4)

@@ -24,7 +24,7 @@ every_subsampling = pytest.mark.parametrize("subsampling", [1, 2])
 
 
 def random_pictures(seed, size=(32, 48), scale=0.5):
-    """Two pictures of independent normal values, many of them beyond [-1, 1] at a `scale` of 1."""
+    """Two pictures of independent normal values, many beyond [-1, 1] at a `scale` of 1."""
     return scale * Noise(seed)((2, 3, *size), dtype=torch.float64)
 
 
@@ -49,12 +49,9 @@ def changed(have, want):
 
 
 def test_the_dct_is_orthonormal_and_scipys():
-    torch.testing.assert_close(
-        DCT @ DCT.T, torch.eye(8, dtype=torch.float64), rtol=0, atol=1e-15
-    )
-    torch.testing.assert_close(
-        DCT, torch.from_numpy(dct(torch.eye(8).double().numpy(), norm="ortho", axis=0))
-    )
+    eye = torch.eye(8, dtype=torch.float64)
+    torch.testing.assert_close(DCT @ DCT.T, eye, rtol=0, atol=1e-15)
+    torch.testing.assert_close(DCT, torch.from_numpy(dct(eye.numpy(), norm="ortho", axis=0)))
 
 
 @every_subsampling
@@ -89,30 +86,22 @@ def test_the_law_needs_decoding_without_a_clamp():
 
 @every_subsampling
 def test_coefficients_are_whole_numbers_of_the_right_scale(subsampling):
-    """A grey picture has no colour and no frequency above 0, whose coefficient is 8 times the
-    distance from 128.
-    """
+    """Grey has no colour and only frequency 0, of coefficient 8 times the distance from 128."""
     A = Jpeg(50, subsampling)
     coefficients = A.encode(random_pictures(0))
     assert coefficients.y.shape == (2, 4, 6, 8, 8)
-    assert (
-        coefficients.cb.shape
-        == coefficients.cr.shape
-        == (2, 4 // subsampling, 6 // subsampling, 8, 8)
-    )
+    colour = (2, 4 // subsampling, 6 // subsampling, 8, 8)
+    assert coefficients.cb.shape == coefficients.cr.shape == colour
     assert all(torch.equal(c, c.round()) and c.abs().max() >= 1 for c in coefficients)
     grey = A.encode(torch.full((1, 3, 16, 16), 192 / 127.5 - 1, dtype=torch.float64))
     assert grey.y[..., 0, 0].unique().tolist() == [8 * (192 - 128) / LUMINANCE[0, 0].item()]
-    assert (
-        grey.y.count_nonzero() == 4 and grey.cb.count_nonzero() == grey.cr.count_nonzero() == 0
-    )
+    assert grey.y.count_nonzero() == 4
+    assert grey.cb.count_nonzero() == grey.cr.count_nonzero() == 0
 
 
 def test_a_horizontal_wave_has_a_horizontal_frequency():
-    wave = (torch.cos(torch.pi / 8 * 3 * (torch.arange(8).double() + 0.5)) / 2).expand(
-        1, 3, 8, 8
-    )
-    y = Jpeg(50, 1).encode(wave).y[0, 0, 0]
+    wave = torch.cos(torch.pi / 8 * 3 * (torch.arange(8).double() + 0.5)) / 2
+    y = Jpeg(50, 1).encode(wave.expand(1, 3, 8, 8)).y[0, 0, 0]
     assert y[0, 3] > 1 and y[0, 3] == y.sum()
 
 
@@ -238,6 +227,9 @@ def test_a_file_must_be_a_jpeg_of_a_known_kind():
         Jpeg.of(saved(face, keep_rgb=True))
 
 
+GREY = torch.zeros(1, 3, 16, 16)
+
+
 @pytest.mark.parametrize(
     "call, words",
     [
@@ -248,14 +240,8 @@ def test_a_file_must_be_a_jpeg_of_a_known_kind():
         (lambda: Jpeg(10, 4), r"2 \(4:2:0\), got 4"),
         (lambda: Quantize(1), "at least 2, got 1"),
         (lambda: Quantize(2.5), "at least 2, got 2.5"),
-        (
-            lambda: Jpeg(10, 1).decode(Jpeg(10, 2).encode(torch.zeros(1, 3, 16, 16)), (16, 16)),
-            "size .16, 16. have",
-        ),
-        (
-            lambda: Jpeg().decode(Jpeg().encode(torch.zeros(1, 3, 16, 16)), (17, 16)),
-            "size .17, 16. have",
-        ),
+        (lambda: Jpeg(10, 1).decode(Jpeg(10, 2).encode(GREY), (16, 16)), "size .16, 16. have"),
+        (lambda: Jpeg().decode(Jpeg().encode(GREY), (17, 16)), "size .17, 16. have"),
     ],
 )
 def test_bad_settings_are_named(call, words):

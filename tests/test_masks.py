@@ -26,37 +26,23 @@ def test_half_misses_the_right_half():
 
 
 def test_stripes_keep_rows_of_a_width_and_miss_rows_of_a_gap():
-    assert masks.stripes(size=12, width=2, gap=3)[0, 0, :, 0].tolist() == [
-        1,
-        1,
-        0,
-        0,
-        0,
-        1,
-        1,
-        0,
-        0,
-        0,
-        1,
-        1,
-    ]
-    assert masks.stripes(size=12, width=2, gap=3)[0, 0].std(1).max() == 0
+    mask = masks.stripes(size=12, width=2, gap=3)[0, 0]
+    assert mask[:, 0].tolist() == [1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1]
+    assert mask.std(1).max() == 0
 
 
 def test_random_pixels_keep_the_share_and_follow_the_seed():
     for keep in (0, 0.3, 1):
         assert masks.random_pixels(keep).sum() == round(keep * 64**2)
-    assert torch.equal(masks.random_pixels(noise=Noise(3)), masks.random_pixels(noise=Noise(3)))
-    assert not torch.equal(
-        masks.random_pixels(noise=Noise(3)), masks.random_pixels(noise=Noise(4))
-    )
+    mask, again, other = (masks.random_pixels(noise=Noise(seed)) for seed in (3, 3, 4))
+    assert torch.equal(mask, again) and not torch.equal(mask, other)
 
 
 def test_random_pixels_do_not_depend_on_what_a_sampler_of_the_same_seed_draws():
     mask = masks.random_pixels(0.5, noise=Noise(0)).flatten()
     start = Noise(0)((1, 3, 64, 64)).flatten()
     for part in start.split(64**2):
-        # 4 standard errors of a mean over 64^2 pixels, at most
+        # At most 4 standard errors of a mean over 64^2 pixels.
         assert (mask * part).mean().abs() < 4 / 64
 
 
@@ -66,9 +52,9 @@ def test_soften_stays_in_range_and_far_from_edges_changes_nothing():
     assert soft.shape == mask.shape and soft.dtype == mask.dtype
     assert 0 <= soft.min() < 1e-6 and soft.max() == 1
     assert ((soft > 0.01) & (soft < 0.99)).sum() > 200  # fuzzy where it was sharp
-    # 4 sigma is 8, the hole begins at row 20
+    # 4 sigma is 8, and the hole begins at row 20.
     torch.testing.assert_close(soft[..., :10, :], mask[..., :10, :])
-    # an edge stays in place
+    # An edge stays in place.
     torch.testing.assert_close(soft[0, 0, 32, 19] + soft[0, 0, 32, 20], torch.tensor(1.0))
     assert torch.equal(masks.soften(mask, 0), mask)
 

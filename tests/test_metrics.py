@@ -53,7 +53,7 @@ def test_only_what_the_mask_selects_counts():
     torch.testing.assert_close(psnr(a, b, 1 - m), torch.tensor([20.0]))
     assert psnr(a, b, m) == torch.inf
     assert ssim(a, b, 1 - m) < ssim(a, b) < 1
-    # keeps what no 7x7 window with a part of the hole can reach
+    # This keeps what no 7x7 window with a part of the hole can reach.
     far = masks.box(size=32, side=16)
     torch.testing.assert_close(ssim(a, b, far), torch.ones(1))
 
@@ -62,9 +62,8 @@ def test_each_picture_of_a_batch_has_its_own_mask(pair):
     a, b = pair
     mask = torch.cat([masks.box(32, 8), masks.half(32), masks.stripes(32)])
     for score in (psnr, ssim):
-        single = torch.cat(
-            [score(a[i : i + 1], b[i : i + 1], mask[i : i + 1]) for i in range(3)]
-        )
+        triples = zip(a.split(1), b.split(1), mask.split(1))
+        single = torch.cat([score(*triple) for triple in triples])
         torch.testing.assert_close(score(a, b, mask), single)
 
 
@@ -92,6 +91,6 @@ def test_auroc_and_average_precision_by_hand():
     assert average_precision(score, truth) == pytest.approx((1 + 2 / 3) / 2)
     same = torch.zeros(4)
     assert auroc(same, truth) == pytest.approx(0.5)
-    # all at once: the share of the damaged
+    # All at once: the share of the damaged.
     assert average_precision(same, truth) == pytest.approx(0.5)
     assert auroc(truth, truth) == average_precision(truth, truth) == 1

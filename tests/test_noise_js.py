@@ -1,6 +1,4 @@
-"""`fuzzydiff_lite/assets/noise.js` draws in a browser what `fuzzydiff_lite.noise` draws in
-NumPy and torch.
-"""
+"""`assets/noise.js` draws in a browser what `fuzzydiff_lite.noise` draws in NumPy and torch."""
 
 import json
 import shutil
@@ -39,17 +37,13 @@ def in_chromium(source, script, cases):
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="neither node nor Playwright here to run JavaScript"
     )
-    chromium = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
+    names = "chromium", "chromium-browser", "google-chrome"
+    chromium = next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         pytest.skip("neither node nor chromium here to run JavaScript")
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
+        flags = ["--no-sandbox", "--disable-gpu"]
+        browser = engine.chromium.launch(executable_path=chromium, args=flags)
         page = browser.new_page()
         page.add_script_tag(content=source)
         return page.evaluate(script, cases)
@@ -80,11 +74,9 @@ def test_javascript_numpy_and_torch_draw_the_same(drawn, number):
     np.testing.assert_array_max_ulp(in_javascript, in_torch, maxulp=1)
     # The logarithms and cosines of two libraries differ in their last bit of 53; rounding to 24
     # hides nearly all of it.
-    assert (in_javascript == in_numpy).mean() > 0.999
-    print(
-        f"{(in_javascript == in_numpy).sum()} and {(in_javascript == in_torch).sum()} of "
-        f"{count} identical"
-    )
+    as_numpy, as_torch = in_javascript == in_numpy, in_javascript == in_torch
+    assert as_numpy.mean() > 0.999
+    print(f"{as_numpy.sum()} and {as_torch.sum()} of {count} identical")
 
 
 def test_the_comparison_notices_another_generator():

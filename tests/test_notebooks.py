@@ -1,6 +1,4 @@
-"""The form of the chapters: every notebook of book/ is in the table of contents, clean, and
-asserts its numbers.
-"""
+"""Every notebook of book/ is in the table of contents, clean, and asserts its numbers."""
 
 import ast
 import copy
@@ -20,8 +18,7 @@ METADATA = {
 LONGEST_CELL = 18  # lines of code
 LONGEST_LINE = 96  # characters: what a page shows on a laptop, see book/_static/page.css
 SHORTEST_ALT = 40  # characters
-# what a hidden cell must call on each kind of widget
-DRIVES = {"Explorer": "set", "Painter": "restore"}
+DRIVES = {"Explorer": "set", "Painter": "restore"}  # what a hidden cell must call on each
 
 
 def faults(notebook) -> list[str]:
@@ -36,21 +33,15 @@ def faults(notebook) -> list[str]:
         found.append("the notebook's metadata is not the agreed one, or its format not 4.5")
     if [cell.id for cell in cells] != [f"c{i:02d}" for i in range(1, len(cells) + 1)]:
         found.append("the cell ids are not c01, c02, …")
-    if not any(
-        re.search(r"^\s*assert\b|\bassert_close\(", cell.source, re.MULTILINE) for cell in code
-    ):
+    asserts = re.compile(r"^\s*assert\b|\bassert_close\(", re.MULTILINE)
+    if not any(asserts.search(cell.source) for cell in code):
         found.append("no cell asserts anything")
     for i, cell in enumerate(code):
         for kind, drive in DRIVES.items():
             for name in widgets(cell, kind):
-                hidden = (
-                    later
-                    for later in code[i + 1 :]
-                    if "remove-cell" in later.metadata.get("tags", [])
-                )
-                if not any(
-                    re.search(rf"\b{name}\.{drive}\(", later.source) for later in hidden
-                ):
+                call = re.compile(rf"\b{name}\.{drive}\(")
+                hidden = filter(is_hidden, code[i + 1 :])
+                if not any(call.search(later.source) for later in hidden):
                     found.append(f"{cell.id}: no remove-cell after it calls {name}.{drive}(")
     return found
 
@@ -62,6 +53,10 @@ def too_long(cell) -> list[int]:
         code = re.findall(r"^```python\n(.*?)^```", cell.source, re.MULTILINE | re.DOTALL)
     lines = [line for part in code for line in part.splitlines()]
     return [len(line) for line in lines if len(line) > LONGEST_LINE]
+
+
+def is_hidden(cell) -> bool:
+    return "remove-cell" in cell.metadata.get("tags", [])
 
 
 def cell_faults(cell) -> list[str]:
@@ -79,9 +74,7 @@ def cell_faults(cell) -> list[str]:
 
 
 def widgets(cell, kind: str) -> list[str]:
-    """The names that a cell gives its widgets of a kind; one without a name counts as
-    `Explorer`, which has no drive.
-    """
+    """The names of a cell's widgets of a kind; one without a name is `kind`, with no drive."""
     nodes = list(ast.walk(ast.parse(cell.source)))
     calls = [node for node in nodes if makes(node, kind)]
     named = [node for node in nodes if isinstance(node, ast.Assign) and makes(node.value, kind)]
@@ -94,20 +87,14 @@ def makes(node, kind: str) -> bool:
 
 def pages(toc: dict) -> set[str]:
     """The files that a table of contents names, without their endings."""
-    return {
-        toc["root"],
-        *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"]),
-    }
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    return {toc["root"], *(chapter["file"] for chapter in chapters)}
 
 
 def test_the_table_of_contents_and_the_book_agree():
     named = pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
-    there = {
-        f"book/{path.stem}"
-        for pattern in ("*.ipynb", "*.md")
-        for path in (ROOT / "book").glob(pattern)
-    }
-    assert named == there
+    files = [*(ROOT / "book").glob("*.ipynb"), *(ROOT / "book").glob("*.md")]
+    assert named == {f"book/{path.stem}" for path in files}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -144,25 +131,22 @@ def test_a_good_notebook_has_no_faults(good):
     assert faults(good) == []
 
 
+METADATA_DIFFERS = "the notebook's metadata is not the agreed one"
+OUTPUTS = "c02: has outputs or a count"
+SHORT_ALT = "c02: has a figure without a telling alt"
+UNDRIVEN = "c03: no remove-cell after it calls "
+
+
 @pytest.mark.parametrize(
     "damage, fault",
     [
-        (
-            lambda n: n.metadata.kernelspec.update(name="mine"),
-            "the notebook's metadata is not the agreed one",
-        ),
-        (
-            lambda n: n.metadata.update(authors=[]),
-            "the notebook's metadata is not the agreed one",
-        ),
-        (lambda n: n.update(nbformat_minor=4), "the notebook's metadata is not the agreed one"),
+        (lambda n: n.metadata.kernelspec.update(name="mine"), METADATA_DIFFERS),
+        (lambda n: n.metadata.update(authors=[]), METADATA_DIFFERS),
+        (lambda n: n.update(nbformat_minor=4), METADATA_DIFFERS),
         (lambda n: n.cells[2].update(id="c3"), "the cell ids are not"),
         (lambda n: n.cells[1].update(source="assertive = 1"), "no cell asserts anything"),
-        (lambda n: n.cells[1].update(execution_count=1), "c02: has outputs or a count"),
-        (
-            lambda n: n.cells[1].outputs.append(nbformat.v4.new_output("stream")),
-            "c02: has outputs or a count",
-        ),
+        (lambda n: n.cells[1].update(execution_count=1), OUTPUTS),
+        (lambda n: n.cells[1].outputs.append(nbformat.v4.new_output("stream")), OUTPUTS),
         (lambda n: n.cells[1].update(source="assert 1\n\n" * 19), "c02: has 19 lines"),
         (
             lambda n: n.cells[1].update(source="assert 1" + "  #" * 30),
@@ -176,34 +160,16 @@ def test_a_good_notebook_has_no_faults(good):
             lambda n: n.cells[1].update(source="assert 1; \nx = 2"),
             "c02: has a line that ends in ;",
         ),
-        (
-            lambda n: n.cells[1].metadata.mystnb.image.update(alt="short"),
-            "c02: has a figure without a telling alt",
-        ),
-        (
-            lambda n: n.cells[1].metadata.mystnb.pop("image"),
-            "c02: has a figure without a telling alt",
-        ),
-        (
-            lambda n: n.cells[3].metadata.pop("tags"),
-            "c03: no remove-cell after it calls explorer.set(",
-        ),
-        (
-            lambda n: n.cells[3].update(source="other.set(m=1)"),
-            "c03: no remove-cell after it calls explorer.set(",
-        ),
-        (
-            lambda n: n.cells[2].update(source="Explorer(f, {})"),
-            "c03: no remove-cell after it calls Explorer.set(",
-        ),
+        (lambda n: n.cells[1].metadata.mystnb.image.update(alt="short"), SHORT_ALT),
+        (lambda n: n.cells[1].metadata.mystnb.pop("image"), SHORT_ALT),
+        (lambda n: n.cells[3].metadata.pop("tags"), UNDRIVEN + "explorer.set("),
+        (lambda n: n.cells[3].update(source="other.set(m=1)"), UNDRIVEN + "explorer.set("),
+        (lambda n: n.cells[2].update(source="Explorer(f, {})"), UNDRIVEN + "Explorer.set("),
         (
             lambda n: n.cells[2].update(source="painter = Painter()"),
-            "c03: no remove-cell after it calls painter.restore(",
+            UNDRIVEN + "painter.restore(",
         ),
-        (
-            lambda n: n.cells.insert(2, n.cells.pop(3)),
-            "c03: no remove-cell after it calls explorer.set(",
-        ),
+        (lambda n: n.cells.insert(2, n.cells.pop(3)), UNDRIVEN + "explorer.set("),
     ],
 )
 def test_a_fault_is_found(good, damage, fault):

@@ -1,6 +1,4 @@
-"""The laws of a singular value decomposition for every operator, and what each of them
-measures.
-"""
+"""The laws of a singular value decomposition for every operator, and what each measures."""
 
 import functools
 import math
@@ -160,16 +158,14 @@ def test_u_is_orthonormal_where_something_is_measured(name, size):
 @every_size
 @every_operator
 def test_each_direction_is_measured_as_strongly_as_its_singular_value_says(name, size):
-    """Right values in the wrong order are a common bug, which no product with the transpose
-    finds.
-    """
+    """Values in the wrong order are a common bug, which no product with the transpose finds."""
     A = operator(name, size)
     c = A.V_adjoint(pictures(size, 1))
     s = A.S(c).expand(c.shape).flatten()
     chosen = Noise(7)((1, len(s)))[0].argsort()[:24]
     unit = torch.zeros(24, len(s), dtype=c.dtype)
     unit[torch.arange(24), chosen] = 1
-    # a frequency alone is no picture: of those, V gives the real part
+    # A frequency alone is no picture: of those, V gives the real part.
     x = A.V(unit.unflatten(1, c.shape[1:]))
     assert norm(x).min() > 0.5
     close(norm(A(x)), s[chosen] * norm(x))
@@ -225,11 +221,9 @@ def test_prox_is_the_least_of_its_objective(name, rho):
     u = A.prox(x, y, rho)
     close(A.adjoint(A(u) - y) + rho * (u - x), torch.zeros_like(x))
     for step in (0.01 * pictures(8, seed=8), 0.01 * (x - u), 0.01 * A.adjoint(y)):
-        # The objective is quadratic, so this is what a step away from its minimum costs,
-        # exactly.
-        close(
-            objective(u + step) - objective(u), norm(A(step)) ** 2 + rho * norm(step) ** 2, 1e-9
-        )
+        # The objective is quadratic, so this is exactly what a step from its minimum costs.
+        cost = norm(A(step)) ** 2 + rho * norm(step) ** 2
+        close(objective(u + step) - objective(u), cost, 1e-9)
 
 
 @every_size
@@ -311,10 +305,8 @@ def test_a_mask_for_each_picture():
         y = A(x)
         close(y, torch.cat([first(x[:1]), second(x[1:])]))
         close(A.pinv(y), torch.cat([first.pinv(y[:1]), second.pinv(y[1:])]))
-        close(
-            A.prox(x, y, 0.1),
-            torch.cat([first.prox(x[:1], y[:1], 0.1), second.prox(x[1:], y[1:], 0.1)]),
-        )
+        one_by_one = [first.prox(x[:1], y[:1], 0.1), second.prox(x[1:], y[1:], 0.1)]
+        close(A.prox(x, y, 0.1), torch.cat(one_by_one))
         close(A.V(A.V_adjoint(x)), x)
 
 
@@ -345,9 +337,8 @@ def test_average_pool_takes_the_means_of_blocks(factor):
 @pytest.mark.parametrize("factor", [2, 4, 8])
 def test_bicubic_is_what_pillow_does(factor):
     x = pictures(64, 1)[0, 0].float()
-    small = Image.fromarray(x.numpy()).resize(
-        (64 // factor, 64 // factor), Image.Resampling.BICUBIC
-    )
+    side = 64 // factor
+    small = Image.fromarray(x.numpy()).resize((side, side), Image.Resampling.BICUBIC)
     y = Bicubic(factor, channels=1)(x[None, None])[0, 0]
     torch.testing.assert_close(y, torch.from_numpy(np.array(small)), atol=1e-5, rtol=0)
 
@@ -359,14 +350,13 @@ def test_bicubic_keeps_what_is_flat_and_what_rises_evenly():
     close(Bicubic(4)(torch.ones_like(ramp)), torch.ones(1, 3, 16, 16, dtype=torch.float64))
 
 
+LOPSIDED = torch.tensor([[0.0, 0.3, 0.1], [0.0, 0.5, 0.0], [0.1, 0.0, 0.0]])
 BLURS = {
     "gaussian": lambda size=64: Blur.gaussian(1.5, size),
     "wide gaussian": lambda size=64: Blur.gaussian(9, size),
     "uniform": lambda size=64: Blur.uniform(9, size),
     "motion": lambda size=64: Blur.motion(11, 35, size),
-    "lopsided": lambda size=64: Blur(
-        torch.tensor([[0.0, 0.3, 0.1], [0.0, 0.5, 0.0], [0.1, 0.0, 0.0]]), size
-    ),
+    "lopsided": lambda size=64: Blur(LOPSIDED, size),
     "as wide as the picture": lambda size=64: Blur(randn(63, 63).abs(), size),
 }
 
@@ -403,9 +393,8 @@ def test_named_blurs_keep_the_mean_and_the_place(A):
 def moments(kernel):
     """The covariance of a kernel, across and up."""
     reach = len(kernel) // 2
-    up, across = torch.meshgrid(
-        -torch.arange(-reach, reach + 1.0), torch.arange(-reach, reach + 1.0), indexing="ij"
-    )
+    along = torch.arange(-reach, reach + 1.0)
+    up, across = torch.meshgrid(-along, along, indexing="ij")
     place = torch.stack([across, up]).double().flatten(1)
     return place * kernel.flatten() @ place.T
 
@@ -413,17 +402,12 @@ def moments(kernel):
 @pytest.mark.parametrize("length", [3.0, 8.0, 15.5])
 @pytest.mark.parametrize("angle", [0, 20, 45, 90, 110, 200])
 def test_motion_has_the_length_and_the_angle(length, angle):
-    """A line of length L at an angle a has the covariance L^2 / 12 (cos a, sin a)
-    (cos a, sin a)^T.
-    """
-    direction = torch.tensor(
-        [math.cos(math.radians(angle)), math.sin(math.radians(angle))], dtype=torch.float64
-    )
-    found = moments(Blur.motion(length, angle).kernel) - length**2 / 12 * torch.outer(
-        direction, direction
-    )
-    # Sharing a point between pixels adds at most 1/4 along either axis and nothing between
-    # them.
+    """A line of length L along u = (cos a, sin a) has the covariance L^2 / 12 u u^T."""
+    a = math.radians(angle)
+    direction = torch.tensor([math.cos(a), math.sin(a)], dtype=torch.float64)
+    line = length**2 / 12 * torch.outer(direction, direction)
+    found = moments(Blur.motion(length, angle).kernel) - line
+    # Sharing a point between pixels adds at most 1/4 along either axis, nothing between them.
     assert abs(found[0, 1]) < 0.01 * length**2 / 12 + 1e-9
     assert -0.1 < found.diagonal().min() and found.diagonal().max() < 0.26
 
@@ -437,20 +421,14 @@ def test_gaussian_has_its_deviation():
 
 @pytest.mark.parametrize("size", [1, 2, 8, 64])
 def test_hadamard_waves_are_the_textbooks(size):
-    """All coefficients of shuffled pixels: undo the shuffle by measuring a picture of numbered
-    pixels.
-    """
+    """All coefficients of shuffled pixels: undo the shuffle by measuring numbered pixels."""
     A = WalshHadamard(1.0, size)
     c = A.V_adjoint(pictures(size))
     waves = torch.from_numpy(hadamard(size) / size**0.5)
     shuffled = waves @ c.unflatten(-1, (size, size)) @ waves
     numbers = torch.arange(size**2, dtype=torch.float64).reshape(1, 1, size, size)
-    order = (
-        (waves @ A.V_adjoint(numbers).unflatten(-1, (size, size)) @ waves)
-        .flatten()
-        .round()
-        .long()
-    )
+    order = waves @ A.V_adjoint(numbers).unflatten(-1, (size, size)) @ waves
+    order = order.flatten().round().long()
     close(shuffled.flatten(2), pictures(size).flatten(2)[..., order])
     assert size < 8 or (order - torch.arange(size**2)).abs().double().mean() > size**2 / 6
 
@@ -459,20 +437,17 @@ def test_hadamard_waves_are_the_textbooks(size):
 def test_hadamard_measures_the_mean_and_as_many_as_asked_for(keep):
     A, x = WalshHadamard(keep), pictures(64)
     y = A(x)
-    assert (
-        y.shape == (2, 3, max(1, round(keep * 4096))) and A.singular_values.sum() == y.shape[2]
-    )
+    assert y.shape == (2, 3, max(1, round(keep * 4096)))
+    assert A.singular_values.sum() == y.shape[2]
     close(y[..., 0], 64 * x.mean((2, 3)))
 
 
 def test_hadamard_follows_its_noise():
     x = pictures(64)
-    y = WalshHadamard(0.1, noise=Noise(1))(x)
-    assert torch.equal(WalshHadamard(0.1, noise=Noise(1))(x), y)
-    other = WalshHadamard(0.1, noise=Noise(2))
-    assert norm(other(x) - y).min() > 1 and not torch.equal(
-        other._kept, WalshHadamard(0.1, noise=Noise(1))._kept
-    )
+    A, again, other = (WalshHadamard(0.1, noise=Noise(seed)) for seed in (1, 1, 2))
+    y = A(x)
+    assert torch.equal(again(x), y)
+    assert norm(other(x) - y).min() > 1 and not torch.equal(other._kept, A._kept)
 
 
 @pytest.mark.parametrize(
@@ -497,7 +472,7 @@ def test_composing_is_one_after_the_other(outer, inner_):
     x = pictures(64)
     y = inner_(x)
     if isinstance(outer, Gray) and outer.matrices[1].shape[1] != y.shape[2]:
-        # Gray() composes with any resolution
+        # Gray() composes with any resolution.
         outer_ = Gray(tuple(outer.matrices[0][0].tolist()), y.shape[2])
     else:
         outer_ = outer
@@ -591,9 +566,7 @@ def test_measure_adds_noise_of_the_deviation_asked_for(A):
 
 
 def test_measurement_noise_is_not_what_anything_else_of_the_seed_draws():
-    """The noise of a sampler's start, of its steps, of its measurement, of a mask and of
-    shuffled pixels.
-    """
+    """The noise of a sampler's start, steps and measurement, a mask and shuffled pixels."""
     flat = torch.zeros(1, 1, 64, 64)
     prior = GaussianPrior(flat[0], rest=1.0)
     seen = []

@@ -27,21 +27,13 @@ SOURCES = {
     for file in sorted(HTML.rglob("*.html"))
     if not {"_static", "_sources"} & set(file.relative_to(HTML).parts)
 }
-# index.html only leads on
+# Not index.html, which only leads on.
 PAGES = [name for name, text in SOURCES.items() if 'http-equiv="Refresh"' not in text]
 WITH_EXPLORER = [name for name in PAGES if "<fuzzy-explorer" in SOURCES[name]]
-NOTHING = [
-    pytest.param(
-        None,
-        marks=pytest.mark.skip(reason=f"no page of this kind in {HTML.name}: run `make html`"),
-    )
-]
-CHROMIUM = next(
-    filter(
-        None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome", "chrome"])
-    ),
-    None,
-)
+SKIP = pytest.mark.skip(reason=f"no page of this kind in {HTML.name}: run `make html`")
+NOTHING = [pytest.param(None, marks=SKIP)]
+BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -79,9 +71,8 @@ class Silent(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder):
-    with ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Silent, directory=folder)
-    ) as server:
+    handler = functools.partial(Silent, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -95,12 +86,8 @@ def site():
 
 @contextmanager
 def opened(browser, url, width=1280, **options):
-    """A page and the list of what went wrong while it loaded and was used; nothing outside
-    `url`'s site is reached.
-    """
-    inside = (
-        "file://" if url.startswith("file:") else re.match(r"http://127\.0\.0\.1:\d+/", url)[0]
-    )
+    """A page and what went wrong as it loaded and was used; only `url`'s site is reached."""
+    inside = re.match(r"file://|http://127\.0\.0\.1:\d+/", url)[0]
     context = browser.new_context(viewport={"width": width, "height": 900}, **options)
     context.set_default_timeout(10_000)
     page, faults = context.new_page(), []
@@ -136,10 +123,7 @@ def test_these_checks_notice_a_bad_page(browser, tmp_path):
         <script>console.error("oh")</script><img src="absent.png"><div style="width:2000px">wide</div>
         <span class="math">\\(x\\)</span><pre style="overflow: auto; width: 90px">a long line of code</pre>"""
     )
-    with (
-        served(tmp_path) as address,
-        opened(browser, address + "bad.html") as (page, faults),
-    ):
+    with served(tmp_path) as address, opened(browser, address + "bad.html") as (page, faults):
         found = "\n".join(faults + page.evaluate(FAULTS_IN_PAGE))
     for fault in (
         "request: https://example.org/x.js",
@@ -168,9 +152,7 @@ class Shown:
         return self.root.get_by_label(name, exact=True)
 
     def check(self):
-        """Picture, alternative text and line belong to `values`; returns the picture and the
-        line.
-        """
+        """Picture, alt text and line belong to `values`; returns the picture and the line."""
         frame = self.frames.index(tuple(self.values.values()))
         canvas = self.root.locator("canvas")
         shown = picture_of(canvas.evaluate("canvas => canvas.toDataURL()"))
@@ -181,16 +163,16 @@ class Shown:
             f"not the picture of {self.values}"
         )
         alt = re.sub(r"\{(\w+)\}", lambda found: self.values[found[1]], self.spec["alt"])
-        assert (
-            canvas.get_attribute("aria-label") == alt and canvas.get_attribute("role") == "img"
-        )
+        assert canvas.get_attribute("aria-label") == alt
+        assert canvas.get_attribute("role") == "img"
         line = self.root.locator("p[aria-live=polite]").inner_text()
         assert line.split() == self.spec["texts"][frame].split()
         return shown.tobytes(), line
 
     def sweep(self, name):
-        """Move one control by keys over all its values and back; what was shown, and the
-        heights of the explorer.
+        """Move one control by keys over all its values and back.
+
+        Returns what was shown, and the heights of the explorer.
         """
         slider = name in self.spec["sliders"]
         start, seen, heights = self.values[name], set(), set()
@@ -226,11 +208,9 @@ def test_keys_move_every_control_of_an_explorer(browser, site, name, width):
     with opened(browser, site + name, width) as (page, faults):
         for explorer in explorers(page):
             explorer.check()
-            for control in explorer.spec["axes"]:
+            for control, values in explorer.spec["axes"].items():
                 seen, heights = explorer.sweep(control)
-                assert len(seen) > 1 or len(explorer.spec["axes"][control]) == 1, (
-                    f"{control} changes nothing"
-                )
+                assert len(seen) > 1 or len(values) == 1, f"{control} changes nothing"
                 assert len(heights) == 1, f"the page jumps when {control} moves: {heights}"
         assert faults == []
 
@@ -238,18 +218,13 @@ def test_keys_move_every_control_of_an_explorer(browser, site, name, width):
 @pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
 def test_every_control_is_named_and_reached_by_tab(browser, site, name):
     with opened(browser, site + name) as (page, _):
-        page.evaluate(
-            'document.querySelectorAll("fuzzy-painter").forEach((painter) => painter.remove())'
-        )  # test_painter.py
-        wanted = [
-            (i, axis)
-            for i, explorer in enumerate(explorers(page))
-            for axis in explorer.spec["axes"]
-        ]
+        # The painters are for test_painter.py.
+        page.evaluate('document.querySelectorAll("fuzzy-painter").forEach((p) => p.remove())')
+        axes = [explorer.spec["axes"] for explorer in explorers(page)]
+        wanted = [(i, axis) for i, names in enumerate(axes) for axis in names]
         tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
-        inputs = [
-            node for node in tree if node.get("role", {}).get("value") in ("slider", "combobox")
-        ]
+        roles = "slider", "combobox"
+        inputs = [node for node in tree if node.get("role", {}).get("value") in roles]
         assert [node["name"]["value"] for node in inputs] == [axis for _, axis in wanted]
         reached = []
         where = """() => {
@@ -258,9 +233,8 @@ def test_every_control_is_named_and_reached_by_tab(browser, site, name):
           const lit = getComputedStyle(active).outlineStyle !== "none";
           return [all.indexOf(active.closest("fuzzy-explorer")), active.getAttribute("aria-label"), lit];
         }"""
-        for _ in range(
-            page.locator("a, button, input, select, textarea, [tabindex]").count() + 1
-        ):
+        stops = page.locator("a, button, input, select, textarea, [tabindex]").count()
+        for _ in range(stops + 1):
             page.keyboard.press("Tab")
             number, axis, lit = page.evaluate(where)
             if number >= 0 and (number, axis) not in reached:
@@ -276,8 +250,8 @@ def test_without_scripts_the_start_picture_shows(browser, site, name):
         assert images.count() == page.locator("fuzzy-explorer").count() > 0
         for image in images.all():
             assert image.is_visible() and image.get_attribute("alt")
-            # not an empty box
-            assert np.ptp(np.asarray(Image.open(io.BytesIO(image.screenshot())))) > 50
+            shot = Image.open(io.BytesIO(image.screenshot()))
+            assert np.ptp(np.asarray(shot)) > 50  # not an empty box
 
 
 @pytest.mark.parametrize("name", WITH_EXPLORER[:1] or NOTHING)

@@ -1,6 +1,4 @@
-"""The painter: its script restores what Python restores, and a page with it follows mouse,
-finger and keys.
-"""
+"""The painter's script restores what Python does; its page follows mouse, finger and keys."""
 
 import html
 import io
@@ -24,9 +22,7 @@ from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.schedule import Schedule, travel
 from fuzzydiff_lite.weights import load_net
 
-SOURCE = "".join(
-    (FOLDER / name).read_text(encoding="utf-8") for name in ("noise.js", "fuzzy.js")
-)
+SOURCE = "".join((FOLDER / f"{name}.js").read_text("utf-8") for name in ("noise", "fuzzy"))
 RESTORE = """([spec, cases]) => {
   const prior = fuzzydiff.gaussian(spec);
   return cases.map(([picture, m, settings]) => {
@@ -37,8 +33,7 @@ RESTORE = """([spec, cases]) => {
 SLOPE = torch.linspace(0, 1, SIZE).expand(1, 1, SIZE, SIZE)
 CASES = [  # picture, map, steps, J, seed, per, fix
     ("astronaut", shape("box"), 20, 3, 0, "fusion", True),
-    # 16 steps: levels between two whole numbers
-    ("astronaut", SLOPE, 16, 1, 7, "fusion", True),
+    ("astronaut", SLOPE, 16, 1, 7, "fusion", True),  # levels between two whole numbers
     ("person 2", 0.3 * shape("stripes"), 10, 2, 3, "fusion", False),
     ("person 1, stained", SLOPE, 20, 2, 1, "run", True),
     ("person 1", 0.5 * shape("half"), 20, 1, 2, "run", False),
@@ -56,14 +51,8 @@ def spec_of(page):
 
 
 def restored(source, painter, cases):
-    given = [
-        (
-            name,
-            m.flatten().tolist(),
-            {"steps": steps, "repeats": J, "seed": seed, "per": per, "fix": fix},
-        )
-        for name, m, steps, J, seed, per, fix in cases
-    ]
+    names = "steps", "repeats", "seed", "per", "fix"
+    given = [(name, m.flatten().tolist(), dict(zip(names, rest))) for name, m, *rest in cases]
     return in_javascript(source, RESTORE, [spec_of(painter.to_html()), given])
 
 
@@ -107,12 +96,10 @@ def test_levels_and_walk_are_pythons():
 
 def test_restore_is_the_sampler_on_the_small_gaussian(painter):
     m = shape("mouth")
-    expected = run(
-        fuzzy(painter.prior, painter.pictures["person 2"], m, 10, 2, Noise(4), per="run")
-    )
-    assert torch.equal(
-        painter.restore(m, "person 2", steps=10, J=2, seed=4, per="run"), expected
-    )
+    y = painter.pictures["person 2"]
+    expected = run(fuzzy(painter.prior, y, m, 10, 2, Noise(4), per="run"))
+    x = painter.restore(m, "person 2", steps=10, J=2, seed=4, per="run")
+    assert torch.equal(x, expected)
     y = painter.pictures["astronaut"]
     assert torch.equal(painter.restore(m) * m, y * m)
     with pytest.raises(ValueError, match="picture must be one of astronaut, .*got 'nobody'"):
@@ -122,12 +109,10 @@ def test_restore_is_the_sampler_on_the_small_gaussian(painter):
 
 
 def test_shapes_are_those_of_masks():
-    assert torch.equal(shape("box"), masks.box(SIZE, 12)) and torch.equal(
-        shape("half"), masks.half(SIZE)
-    )
-    assert (
-        torch.equal(shape("stripes"), masks.stripes(SIZE, 4, 4)) and shape("whole").sum() == 0
-    )
+    assert torch.equal(shape("box"), masks.box(SIZE, 12))
+    assert torch.equal(shape("half"), masks.half(SIZE))
+    assert torch.equal(shape("stripes"), masks.stripes(SIZE, 4, 4))
+    assert shape("whole").sum() == 0
     with pytest.raises(ValueError, match="shape must be one of whole, "):
         Painter("nose")
 
@@ -135,41 +120,30 @@ def test_shapes_are_those_of_masks():
 def test_the_small_gaussian_is_that_of_averaged_faces(painter):
     gaussian = load_net().gaussian()
     small = bench.smaller(gaussian, SIZE, bench.DIRECTIONS)
-    # Exactly: a vector's variance under the averaged Gaussian is that of its adjoint under the
-    # full one.
+    # A vector's variance under the averaged Gaussian is its adjoint's under the full one.
     probe = small.directions[:, 5]
     back = probe.reshape(3, SIZE, 1, SIZE, 1).expand(3, SIZE, 2, SIZE, 2).reshape(-1) / 4
     along = gaussian.directions.T @ back
-    exact = (along.square() * gaussian.variances).sum() + gaussian.rest * (
-        back.square().sum() - along.square().sum()
-    )
+    rest = gaussian.rest * (back.square().sum() - along.square().sum())
+    exact = (along.square() * gaussian.variances).sum() + rest
     assert small.variances[5].item() == pytest.approx(exact.item(), rel=0.02)
     # What ships is this Gaussian in 8 bits.
     torch.testing.assert_close(painter.prior.mean, small.mean, rtol=0, atol=1 / 255 + 1e-6)
     torch.testing.assert_close(painter.prior.variances, small.variances, rtol=1e-4, atol=0)
-    assert (painter.prior.directions - small.directions).norm(dim=0).max() < 0.03
-    assert (
-        painter.prior.directions.T @ painter.prior.directions - torch.eye(bench.DIRECTIONS)
-    ).abs().max() < 0.01
+    directions = painter.prior.directions
+    assert (directions - small.directions).norm(dim=0).max() < 0.03
+    assert (directions.T @ directions - torch.eye(bench.DIRECTIONS)).abs().max() < 0.01
     assert painter.prior.rest == pytest.approx(float(small.rest), rel=1e-4)
 
 
 def test_saving_keeps_pictures_and_stamp(tmp_path, painter):
-    prior = GaussianPrior(
-        torch.zeros(3, SIZE, SIZE), 0.1, torch.eye(3 * SIZE**2)[:, :2], torch.tensor([3.0, 1.0])
-    )
-    save(
-        tmp_path / "small.json",
-        prior,
-        {"one": torch.ones(1, 3, SIZE, SIZE)},
-        weights_sha256="abc",
-    )
+    directions = torch.eye(3 * SIZE**2)[:, :2]
+    prior = GaussianPrior(torch.zeros(3, SIZE, SIZE), 0.1, directions, torch.tensor([3.0, 1.0]))
+    pictures = {"one": torch.ones(1, 3, SIZE, SIZE)}
+    save(tmp_path / "small.json", prior, pictures, weights_sha256="abc")
     facts = json.loads((tmp_path / "small.json").read_text())
-    assert (
-        facts["weights_sha256"] == "abc"
-        and facts["variances"] == [3.0, 1.0]
-        and list(facts["pictures"]) == ["one"]
-    )
+    assert facts["weights_sha256"] == "abc" and facts["variances"] == [3.0, 1.0]
+    assert list(facts["pictures"]) == ["one"]
 
 
 def test_the_element_is_whole_without_scripts(painter):
@@ -181,10 +155,8 @@ def test_the_element_is_whole_without_scripts(painter):
         r"<img class='fallback' src='data:image/webp;base64,[^']*' alt='([^']*)'", page
     )
     assert len(fallback[1]) > 40
-    assert (
-        spec_of(page)["shapes"] == json.loads(json.dumps(SHAPES))
-        and spec_of(page)["settings"] == SETTINGS
-    )
+    spec = spec_of(page)
+    assert spec["shapes"] == json.loads(json.dumps(SHAPES)) and spec["settings"] == SETTINGS
 
 
 # In a browser, on a page with nothing else.
@@ -209,8 +181,8 @@ class Shown:
     def settle(self):
         """Wait until the last change has been restored."""
         self.page.wait_for_function(
-            "() => { const p = document.querySelector('fuzzy-painter'); return p.result "
-            "&& !p.waiting; }"
+            "() => { const p = document.querySelector('fuzzy-painter');"
+            " return p.result && !p.waiting; }"
         )
 
     def map(self):
@@ -218,9 +190,8 @@ class Shown:
 
     def picture(self):
         self.settle()
-        return np.array(self.root.evaluate("p => Array.from(p.result.x)")).reshape(
-            3, SIZE, SIZE
-        )
+        x = self.root.evaluate("p => Array.from(p.result.x)")
+        return np.array(x).reshape(3, SIZE, SIZE)
 
     def pixels(self):
         """What the canvas of the restored face shows."""
@@ -235,9 +206,9 @@ class Shown:
         """The middle of a pixel of the map in the window."""
         self.canvas.scroll_into_view_if_needed()
         box = self.canvas.bounding_box()
-        return box["x"] + (column + 0.5) / SIZE * box["width"], box["y"] + (
-            row + 0.5
-        ) / SIZE * box["height"]
+        x = box["x"] + (column + 0.5) / SIZE * box["width"]
+        y = box["y"] + (row + 0.5) / SIZE * box["height"]
+        return x, y
 
     def button(self, name):
         self.root.get_by_role("button", name=name, exact=True).click()
@@ -274,10 +245,8 @@ def test_the_face_follows_the_brush(browser, url, painter, width):  # noqa: F811
         assert re.search(said, shown.line()), shown.line()
         shown.button("undo")
         assert (shown.map() == 1).all()
-        assert page.evaluate(
-            "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) "
-            "<= innerWidth"
-        )
+        wide = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+        assert page.evaluate(f"{wide} <= innerWidth")
         assert faults == []
 
 
@@ -295,12 +264,8 @@ def test_the_brush_has_its_m_and_a_soft_edge(browser, url):  # noqa: F811
             page.mouse.move(*shown.at(15, 15))
         page.mouse.up()
         row = shown.map()[15, 15:24]
-        assert (
-            abs(row[0] - 0.4) < 0.01
-            and (np.diff(row) >= 0).all()
-            and row[-1] == 1
-            and len(set(row)) > 5
-        )
+        assert abs(row[0] - 0.4) < 0.01 and row[-1] == 1
+        assert (np.diff(row) >= 0).all() and len(set(row)) > 5
         assert np.allclose(shown.map() * 255, np.round(shown.map() * 255), atol=1e-4)
 
 
@@ -312,27 +277,21 @@ def test_keys_paint_and_say_what_they_did(browser, url):  # noqa: F811
         shown.canvas.focus()
         for key in ["ArrowRight", "Shift+ArrowDown", "ArrowUp", "-", "-"]:
             page.keyboard.press(key)
-        assert (
-            shown.line().startswith("Radius 1.")
-            and shown.control("radius").input_value() == "1"
-        )
+        assert shown.line().startswith("Radius 1.")
+        assert shown.control("radius").input_value() == "1"
         page.keyboard.press("Space")
         ((row,), (column,)) = np.nonzero(shown.map() == 0)
         assert shown.line().startswith(f"Painted m = 0 at column {column + 1}, row {row + 1}.")
         page.keyboard.press("ArrowLeft")
-        assert shown.line().startswith(
-            f"Cursor at column {column}, row {row + 1}, m = 1.00 there."
-        )
-        label = shown.canvas.get_attribute("aria-label")
-        assert f"Cursor at column {column}, row {row + 1}" in label
+        cursor = f"Cursor at column {column}, row {row + 1}"
+        assert shown.line().startswith(f"{cursor}, m = 1.00 there.")
+        assert cursor in shown.canvas.get_attribute("aria-label")
         page.keyboard.press("+")
         page.keyboard.press("Enter")
         assert (shown.map() == 0).sum() > 4 and faults == []
         page.keyboard.press("Tab")
-        assert (
-            page.evaluate("document.activeElement.getAttribute('aria-label')")
-            == "m of the brush"
-        )
+        label = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert label == "m of the brush"
 
 
 @pytest.mark.pages
@@ -350,25 +309,11 @@ def test_every_control_is_named_and_changes_the_face_as_in_python(browser, url, 
         shown = Shown(page)
         shown.button("half")
         tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
-        inputs = {
-            n["name"]["value"]
-            for n in tree
-            if n.get("role", {}).get("value") in ("slider", "combobox", "checkbox")
-        }
-        assert inputs == {
-            *(
-                "picture",
-                "m of the brush",
-                "radius",
-                "softness",
-                "m scale",
-                "J",
-                "steps",
-                "seed",
-                "m per",
-                "correction",
-            ),
-        }
+        roles = "slider", "combobox", "checkbox"
+        inputs = {n["name"]["value"] for n in tree if n.get("role", {}).get("value") in roles}
+        painting = {"picture", "m of the brush", "radius", "softness"}
+        restoring = {"m scale", "J", "steps", "seed", "m per", "correction"}
+        assert inputs == painting | restoring
         shown.control("picture").select_option("person 2")
         shown.control("m scale").fill("0.5")
         shown.control("m per").select_option("run")
@@ -376,14 +321,10 @@ def test_every_control_is_named_and_changes_the_face_as_in_python(browser, url, 
         for name, key in {"J": "Home", "steps": "End", "seed": "End"}.items():
             shown.control(name).press(key)
         m = torch.tensor(shown.map(), dtype=torch.float32)[None, None] * 0.5
-        expected = painter.restore(m, "person 2", steps=50, J=1, seed=19, per="run", fix=False)[
-            0
-        ].numpy()
-        np.testing.assert_allclose(shown.picture(), expected, atol=1e-3)
-        command = shown.root.locator("code").inner_text()
-        assert (
-            "--m 0.5 --steps 50 --repeats 1 --seed 19 --set per=run --set fix=false" in command
-        )
+        expected = painter.restore(m, "person 2", steps=50, J=1, seed=19, per="run", fix=False)
+        np.testing.assert_allclose(shown.picture(), expected[0].numpy(), atol=1e-3)
+        options = "--m 0.5 --steps 50 --repeats 1 --seed 19 --set per=run --set fix=false"
+        assert options in shown.root.locator("code").inner_text()
         for name in SHAPES:
             shown.button("clear")
             shown.button(name)
@@ -403,9 +344,8 @@ def test_the_saved_map_restores_a_photo_from_the_command_line(browser, url, tmp_
         download.value.save_as(tmp_path / "map.png")
         m, command = shown.map(), shown.root.locator("code").inner_text()
         assert faults == []
-    Image.fromarray(
-        np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    ).save(tmp_path / "photo.png")
+    photo = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
     given = read(tmp_path / "photo.png", mask=tmp_path / "map.png")
     np.testing.assert_allclose(given.m[0, 0].numpy(), m.repeat(2, 0).repeat(2, 1), atol=1e-6)
     words = command.replace("--steps 20 --repeats 3", "--steps 2 --repeats 1").split()
@@ -416,9 +356,8 @@ def test_the_saved_map_restores_a_photo_from_the_command_line(browser, url, tmp_
         np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("photo", "restored")
     )
     trusted = m.repeat(2, 0).repeat(2, 1) == 1
-    assert np.array_equal(photo[trusted], result[trusted]) and not np.array_equal(
-        photo[~trusted], result[~trusted]
-    )
+    assert np.array_equal(photo[trusted], result[trusted])
+    assert not np.array_equal(photo[~trusted], result[~trusted])
 
 
 @pytest.mark.pages
@@ -431,9 +370,7 @@ def test_without_scripts_a_picture_shows(browser, url):  # noqa: F811
 
 @pytest.mark.pages
 def test_it_works_as_the_output_of_a_notebook(browser, tmp_path, painter):  # noqa: F811
-    """JupyterLab sets the HTML of an output and then runs its scripts anew, here two outputs of
-    it.
-    """
+    """JupyterLab sets an output's HTML and then runs its scripts anew: here two outputs."""
     (tmp_path / "lab.html").write_text(
         f"""<!doctype html><meta charset="utf-8"><title>Lab</title><body><template>{painter.to_html()}</template>
         <script>for (let i = 0; i < 2; i++) {{

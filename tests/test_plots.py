@@ -39,10 +39,9 @@ def test_show_enlarges_every_pixel_to_a_square_and_smooths_nothing():
 
 def test_show_arranges_and_titles():
     x = torch.zeros(7, 3, 64, 64)
-    plain, titled = plots.show(x), plots.show(x, titles=[f"{i}" for i in range(7)])
-    assert len(plain.axes) == 7 and [a.get_title() for a in titled.axes] == [
-        str(i) for i in range(7)
-    ]
+    titles = [f"{i}" for i in range(7)]
+    plain, titled = plots.show(x), plots.show(x, titles=titles)
+    assert len(plain.axes) == 7 and [a.get_title() for a in titled.axes] == titles
     assert plain.get_size_inches()[0] == pytest.approx((4 * 136 + 8) / 100)  # 4 + 3, not 6 + 1
     assert titled.get_size_inches()[1] > plain.get_size_inches()[1]
     one = plots.show(x, columns=7, scale=0.5)
@@ -72,11 +71,8 @@ def test_figure_image_is_white_has_the_figure_size_and_closes():
     figure, axes = plt.subplots(figsize=(4, 3))
     axes.set_ylabel("a label that must fit")
     image = plots.figure_image(figure)
-    assert (
-        image.mode == "RGB"
-        and image.size == (400, 300)
-        and image.getpixel((0, 0)) == (255, 255, 255)
-    )
+    assert image.mode == "RGB" and image.size == (400, 300)
+    assert image.getpixel((0, 0)) == (255, 255, 255)
     assert (np.asarray(image) < 128).any()
 
 
@@ -104,6 +100,5 @@ def test_source_prints_the_code_that_runs(monkeypatch):
 def test_style_gives_colours_that_differ():
     plots.style()
     colours = plt.rcParams["axes.prop_cycle"].by_key()["color"]
-    assert (
-        len(set(colours)) == len(colours) >= 6 and plt.rcParams["figure.facecolor"] == "white"
-    )
+    assert len(set(colours)) == len(colours) >= 6
+    assert plt.rcParams["figure.facecolor"] == "white"

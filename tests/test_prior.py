@@ -8,9 +8,8 @@ SCHEDULE = Schedule.linear()
 
 
 def randn(*shape, seed=0):
-    return torch.randn(
-        *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=random, dtype=torch.float64)
 
 
 def test_gaussian_prior_from_covariance_matches_the_conditional_mean():
@@ -20,19 +19,14 @@ def test_gaussian_prior_from_covariance_matches_the_conditional_mean():
     x = randn(5, 1, 2, 3, seed=2)
     a = SCHEDULE.alpha_bar[300]
     prior = GaussianPrior.from_covariance(mean, covariance)
-    gain = (
-        a.sqrt()
-        * covariance
-        @ torch.linalg.inv(a * covariance + (1 - a) * torch.eye(6, dtype=torch.float64))
-    )
+    noised = a * covariance + (1 - a) * torch.eye(6, dtype=torch.float64)
+    gain = a.sqrt() * covariance @ torch.linalg.inv(noised)
     expected = mean.flatten() + (x - a.sqrt() * mean).flatten(1) @ gain.T
     torch.testing.assert_close(prior.x0(x, 300).flatten(1), expected)
 
 
 def test_standard_normal_prior_shrinks():
-    """For x0 ~ N(0, I), x_t is N(0, I) too and E[x0 | x_t] = sqrt(alpha_bar) x_t,
-    eps = sqrt(1 - alpha_bar) x_t.
-    """
+    """For x0 ~ N(0, I), x_t ~ N(0, I), E[x0 | x_t] = sqrt(a) x_t and eps = sqrt(1 - a) x_t."""
     prior, x = GaussianPrior(torch.zeros(3, 2, 2, dtype=torch.float64)), randn(4, 3, 2, 2)
     for t in (1, 500, 1000):
         a = SCHEDULE.alpha_bar[t]
@@ -57,9 +51,7 @@ def test_empirical_prior_returns_the_picture_at_low_noise():
 
 @pytest.mark.parametrize("predicts", ["v", "eps", "x0"])
 def test_a_network_may_predict_v_eps_or_x0(predicts):
-    """The three parameterisations of one denoiser agree; channels of a learned variance are cut
-    off.
-    """
+    """Three parameterisations of a denoiser agree; channels of a learned variance are cut."""
     exact = GaussianPrior(torch.full((3, 2, 2), 0.3, dtype=torch.float64), rest=0.5)
     x = randn(2, 3, 2, 2)
     t = 321
@@ -79,9 +71,8 @@ def test_labels_reach_the_network():
     def net(x, levels, labels):
         return x * labels[:, None, None, None]
 
-    assert (
-        Prior(net, SCHEDULE, (1, 1, 1), "x0", label=2).x0(torch.ones(3, 1, 1, 1), 5) == 2
-    ).all()
+    prior = Prior(net, SCHEDULE, (1, 1, 1), "x0", label=2)
+    assert (prior.x0(torch.ones(3, 1, 1, 1), 5) == 2).all()
 
 
 def test_gradients_flow_only_where_asked():
@@ -110,17 +101,12 @@ def test_bad_questions(x, t, message):
 
 def test_fit_gaussian_recovers_a_gaussian():
     directions = torch.linalg.qr(randn(12, 2)).Q
-    data = (
-        randn(20_000, 2) * torch.tensor([3.0, 1.5]) @ directions.T
-        + 0.1 * randn(20_000, 12, seed=1)
-        + 5
-    )
+    along = randn(20_000, 2) * torch.tensor([3.0, 1.5]) @ directions.T
+    data = along + 0.1 * randn(20_000, 12, seed=1) + 5
     mean, v, variances, rest = fit_gaussian(data, 2)
     assert (mean - 5).abs().max() < 0.1
-    torch.testing.assert_close(
-        variances.double(), torch.tensor([9.01, 2.26], dtype=torch.float64), rtol=0.05, atol=0
-    )
+    expected = torch.tensor([9.01, 2.26], dtype=torch.float64)
+    torch.testing.assert_close(variances.double(), expected, rtol=0.05, atol=0)
     assert abs(rest - 0.01) < 0.001
-    torch.testing.assert_close(
-        (v.T.double() @ directions).abs(), torch.eye(2, dtype=torch.float64), atol=0.02, rtol=0
-    )
+    cosines = (v.T.double() @ directions).abs()
+    torch.testing.assert_close(cosines, torch.eye(2, dtype=torch.float64), atol=0.02, rtol=0)

@@ -1,6 +1,4 @@
-"""Reductions between samplers, exact moments on Gaussian priors, and the promises of every
-sampler.
-"""
+"""Reductions between samplers, exact moments on Gaussian priors, what each sampler promises."""
 
 import inspect
 import itertools
@@ -66,18 +64,15 @@ def test_ddim_with_eta_one_is_ddpm():
 
 @pytest.mark.parametrize("fix", [True, False])
 def test_fuzzy_that_trusts_nothing_is_ddpm(fix):
-    y = given(4)
-    torch.testing.assert_close(
-        run(fuzzy(TOY, y, 0.0, 30, noise=Noise(2), fix=fix)), run(ddpm(TOY, 4, 30, Noise(2)))
-    )
+    x = run(fuzzy(TOY, given(4), 0.0, 30, noise=Noise(2), fix=fix))
+    torch.testing.assert_close(x, run(ddpm(TOY, 4, 30, Noise(2))))
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_fuzzy_that_trusts_everything_returns_what_was_given(repeats):
     y = given(4)
-    torch.testing.assert_close(
-        run(fuzzy(TOY, y, 1.0, 20, repeats, Noise(2))), y, atol=1e-12, rtol=0
-    )
+    x = run(fuzzy(TOY, y, 1.0, 20, repeats, Noise(2)))
+    torch.testing.assert_close(x, y, atol=1e-12, rtol=0)
 
 
 def test_known_pixels_are_exact_and_the_others_move():
@@ -89,10 +84,8 @@ def test_known_pixels_are_exact_and_the_others_move():
 
 def test_more_trust_stays_closer():
     y = given(256)
-    rms = [
-        (run(fuzzy(TOY, y, m, 20, noise=Noise(4))) - y).square().mean().sqrt()
-        for m in (0.0, 0.2, 0.5, 0.8, 1.0)
-    ]
+    runs = (run(fuzzy(TOY, y, m, 20, noise=Noise(4))) for m in (0.0, 0.2, 0.5, 0.8, 1.0))
+    rms = [(x - y).square().mean().sqrt() for x in runs]
     assert all(far > near for far, near in itertools.pairwise(rms))
 
 
@@ -118,26 +111,20 @@ def test_one_fuzzy_step_by_hand():
 def test_samplers_walk_the_levels_they_were_told():
     down = [move.s for move in travel(TOY.schedule.levels(9), 2, 3) if move.s < move.t]
     assert [step.level for step in fuzzy(TOY, given(), 0.5, 9, 2, jump=3)] == down
-    assert [
-        step.level for step in ddim(TOY, steps=7, spacing="quadratic")
-    ] == TOY.schedule.levels(7, "quadratic")[1:]
+    levels = TOY.schedule.levels(7, "quadratic")
+    assert [step.level for step in ddim(TOY, steps=7, spacing="quadratic")] == levels[1:]
 
 
 def test_repeats_bring_the_conditional_mean_closer():
-    """Two correlated numbers, one known: one pass forgets the correlation, repeats recover it."""
+    """Two correlated numbers, one known: a pass forgets the correlation, repeats recover it."""
     covariance = torch.tensor([[0.30, 0.27], [0.27, 0.30]], dtype=torch.float64)
     prior = GaussianPrior.from_covariance(torch.zeros(2, 1, 1, dtype=torch.float64), covariance)
     n, known = 1024, 0.6
-    y = (
-        torch.tensor([known, 0.0], dtype=torch.float64)
-        .reshape(1, 2, 1, 1)
-        .expand(n, -1, -1, -1)
-    )
+    y = torch.tensor([known, 0.0], dtype=torch.float64).reshape(1, 2, 1, 1)
+    y = y.expand(n, -1, -1, -1)
     m = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 2, 1, 1)
-    means = [
-        run(fuzzy(prior, y, m, 50, J, Noise(5), clip=False))[:, 1].mean().item()
-        for J in (1, 10)
-    ]
+    runs = (run(fuzzy(prior, y, m, 50, J, Noise(5), clip=False)) for J in (1, 10))
+    means = [x[:, 1].mean().item() for x in runs]
     exact = 0.27 / 0.30 * known
     assert abs(means[1] - exact) < 0.07 and abs(means[0] - exact) > 0.14
 
@@ -180,11 +167,8 @@ SAMPLERS = {
 
 
 def test_every_sampler_keeps_the_promises():
-    algorithms = {
-        name
-        for name in samplers.__all__
-        if inspect.isgeneratorfunction(getattr(samplers, name))
-    }
+    public = {name: getattr(samplers, name) for name in samplers.__all__}
+    algorithms = {name for name, value in public.items() if inspect.isgeneratorfunction(value)}
     assert algorithms == set(SAMPLERS)
 
 
@@ -208,19 +192,14 @@ def test_steps_count_down_to_level_zero(name):
     prior = Counted(TOY.mean, 0.1, schedule=TOY.schedule)
     steps = list(SAMPLERS[name](prior, 2, Noise(0)))
     assert [step.left for step in steps] == list(range(calls - 1, -1, -1))
-    assert steps[-1].level == 0 and all(
-        step.x.shape == step.x0.shape == (2, 3, 1, 1) for step in steps
-    )
+    assert steps[-1].level == 0
+    assert all(step.x.shape == step.x0.shape == (2, 3, 1, 1) for step in steps)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_same_seed_same_pictures(name):
-    assert torch.equal(
-        run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(1)))
-    )
-    assert not torch.equal(
-        run(SAMPLERS[name](TOY, 2, Noise(1))), run(SAMPLERS[name](TOY, 2, Noise(2)))
-    )
+    x, again, other = (run(SAMPLERS[name](TOY, 2, Noise(seed))) for seed in (1, 1, 2))
+    assert torch.equal(x, again) and not torch.equal(x, other)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

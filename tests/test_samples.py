@@ -39,25 +39,18 @@ def test_samples_do_not_depend_on_how_they_are_divided(tmp_path, monkeypatch):
     prior.weights = "0" * 64
     monkeypatch.setattr(samples, "PARTS", tmp_path / "one")
     whole = samples.drawn(prior, "mono", 3, 5), samples.shown(prior, "mono", "ddpm", 3, 5)
-    for name, size in {
-        "PARTS": tmp_path / "two",
-        "PART": 3,
-        "BATCH": 2,
-        "SHEET_PART": 2,
-    }.items():
+    division = {"PARTS": tmp_path / "two", "PART": 3, "BATCH": 2, "SHEET_PART": 2}
+    for name, size in division.items():
         monkeypatch.setattr(samples, name, size)
-    # rounding to 8 bits
-    torch.testing.assert_close(samples.drawn(prior, "mono", 3, 5), whole[0], atol=1, rtol=0)
-    torch.testing.assert_close(
-        samples.shown(prior, "mono", "ddpm", 3, 5), whole[1], atol=1, rtol=0
-    )
+    parts = samples.drawn(prior, "mono", 3, 5), samples.shown(prior, "mono", "ddpm", 3, 5)
+    torch.testing.assert_close(parts[0], whole[0], atol=1, rtol=0)  # rounding to 8 bits
+    torch.testing.assert_close(parts[1], whole[1], atol=1, rtol=0)
 
 
 def test_draws_of_the_gaussian_have_its_moments():
     directions = torch.linalg.qr(Noise(1)((48, 2)))[0]
-    prior = GaussianPrior(
-        0.1 * torch.ones(3, 4, 4), 0.002, directions, torch.tensor([0.1, 0.05])
-    )
+    mean, variances = 0.1 * torch.ones(3, 4, 4), torch.tensor([0.1, 0.05])
+    prior = GaussianPrior(mean, 0.002, directions, variances)
     x = from_uint8(samples.gaussian_draws(prior, 3000)).flatten(1)
     assert (x.mean(0) - 0.1).abs().max() < 0.02
     inside = (x - 0.1) @ directions
@@ -86,13 +79,10 @@ def test_subsets_are_disjoint_and_have_the_tones_asked_for():
 def test_spoiled_faces(faces):
     tones = torch.arange(80) % 2
     rows, x = samples.spoiled(faces, tones), from_uint8(faces)
-    changed = {
-        name: (from_uint8(row) - x).square().mean().sqrt().item() for name, row in rows.items()
-    }
-    assert (
-        changed["noise 0.05"] < changed["noise 0.1"]
-        and 0 < changed["blur 0.5"] < changed["blur 1.0"]
-    )
+    errors = {name: from_uint8(row) - x for name, row in rows.items()}
+    changed = {name: error.square().mean().sqrt().item() for name, error in errors.items()}
+    assert changed["noise 0.05"] < changed["noise 0.1"]
+    assert 0 < changed["blur 0.5"] < changed["blur 1.0"]
     for share in (0.25, 0.5, 1.0):
         replaced = (rows[f"ghosts {share}"] != faces).flatten(1).any(1)
         assert replaced.double().mean().item() == share
@@ -126,8 +116,7 @@ def test_coordinates_keep_mirror_images_apart(faces):
 def test_shares_against_validation_faces():
     val = torch.arange(1.0, 101)
     same, copies = samples.close(val, val), samples.close(torch.zeros(10), val)
-    assert same["nearer_than_0.05"] == pytest.approx(0.05) and same[
-        "nearer_than_0.5"
-    ] == pytest.approx(0.5)
+    assert same["nearer_than_0.05"] == pytest.approx(0.05)
+    assert same["nearer_than_0.5"] == pytest.approx(0.5)
     assert copies["nearer_than_0.05"] == copies["nearer_than_0.5"] == 1
     assert same["quantiles"]["0.5"] == pytest.approx(50.5)

@@ -78,34 +78,13 @@ def test_walk_is_connected_and_ends_clean():
 
 def test_walk_with_jump_one_repeats_every_step_but_the_last():
     walk = travel([3, 2, 1, 0], repeats=2)
-    assert [(m.t, m.s) for m in walk] == [
-        (3, 2),
-        (2, 3),
-        (3, 2),
-        (2, 1),
-        (1, 2),
-        (2, 1),
-        (1, 0),
-    ]
+    moves = [(3, 2), (2, 3), (3, 2), (2, 1), (1, 2), (2, 1), (1, 0)]
+    assert [(m.t, m.s) for m in walk] == moves
 
 
 def test_walk_with_longer_jumps_repeats_stretches_counted_from_the_bottom():
-    assert [m.t for m in travel([6, 5, 4, 3, 2, 1, 0], 2, 2)] == [
-        6,
-        5,
-        4,
-        3,
-        4,
-        5,
-        4,
-        3,
-        2,
-        1,
-        2,
-        3,
-        2,
-        1,
-    ]
+    walk = travel([6, 5, 4, 3, 2, 1, 0], 2, 2)
+    assert [m.t for m in walk] == [6, 5, 4, 3, 4, 5, 4, 3, 2, 1, 2, 3, 2, 1]
 
 
 def test_walk_without_repeats_is_the_way_down():
@@ -123,9 +102,8 @@ def test_calls_counts_the_moves_down_before_any_is_made():
             with pytest.raises(ValueError, match="does not fit"):
                 calls(steps, repeats, jump)
         else:
-            assert calls(steps, repeats, jump) == downs(
-                travel(schedule.levels(steps), repeats, jump)
-            )
+            walk = travel(schedule.levels(steps), repeats, jump)
+            assert calls(steps, repeats, jump) == downs(walk)
     assert calls(50) == 50 and calls(50, 5) == 5 * 50 - 5 + 1
 
 

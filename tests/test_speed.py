@@ -49,12 +49,8 @@ def test_bare_loop_calls_the_network_and_takes_its_gradient(gradient):
 
 def small_net(dtype=torch.float32):
     torch.manual_seed(0)
-    net = (
-        FaceNet(64, (16, 32, 32), 4)
-        .eval()
-        .requires_grad_(False)
-        .to(memory_format=torch.channels_last)
-    )
+    net = FaceNet(64, (16, 32, 32), 4).eval().requires_grad_(False)
+    net = net.to(memory_format=torch.channels_last)
     for parameter in net.parameters():  # new networks end in zeros; fill them
         torch.nn.init.normal_(parameter, std=0.05)
         parameter.data = parameter.data.to(dtype)
@@ -79,8 +75,8 @@ def test_operations_are_counted_with_those_of_the_attention():
     def counted(layer, given, out):
         nonlocal count
         if isinstance(layer, Attention):
-            # queries and keys, weights and values
-            count += 4 * (out[0, 0].numel() ** 2) * out.shape[1]
+            places = out[0, 0].numel()
+            count += 4 * places**2 * out.shape[1]  # queries and keys, weights and values
         else:
             count += 2 * out.numel() * layer.weight[0].numel()
 
@@ -114,23 +110,15 @@ def test_the_table_has_a_line_for_each_way_but_those_that_cannot_be_compiled(
         raise RuntimeError("no C++ compiler")
 
     runs = {way: small_net(way.dtype) for way in network.ways("cpu")}
-    runs |= {
-        way: torch.compile(net, backend=no_compiler)
-        for way, net in runs.items()
-        if way.run == "compiled"
-    }
+    for way, net in runs.items():
+        if way.run == "compiled":
+            runs[way] = torch.compile(net, backend=no_compiler)
     measured = {batch: network.measure(runs, batch, "cpu") for batch in (1, 2)}
     assert capsys.readouterr().out.count("no C++ compiler") == 2
     lines = network.table(measured).splitlines()
-    assert (
-        len(lines) == 2 + 4
-        and "1 at once | 2 at once" in lines[0]
-        and len({line.count("|") for line in lines}) == 1
-    )
+    assert len(lines) == 2 + 4 and "1 at once | 2 at once" in lines[0]
+    assert len({line.count("|") for line in lines}) == 1
     for rows in measured.values():
-        assert (
-            rows[network.Way(torch.float32)]["difference"]
-            == 0
-            < rows[network.Way(torch.bfloat16)]["difference"]
-        )
+        exact, rounded = rows[network.Way(torch.float32)], rows[network.Way(torch.bfloat16)]
+        assert exact["difference"] == 0 < rounded["difference"]
         assert all(network.share(row) > 0 and row["took"] > 0 for row in rows.values())

@@ -1,6 +1,4 @@
-"""Everything the book shows of the prior says which weights made it, and those are the ones
-that ship.
-"""
+"""All that the book shows of the prior says which weights made it, and those are what ships."""
 
 import json
 from pathlib import Path
@@ -37,9 +35,8 @@ def test_made_with_the_shipped_weights(file):
 
 @pytest.mark.parametrize("name", ["colour", "mono", "paper"])
 def test_the_statistics_are_of_the_shipped_weights(name):
-    assert (
-        Statistics.load(FOLDER / f"attention-{name}.safetensors").weights == SHA256["faces64"]
-    ), "run `make measure`"
+    statistics = Statistics.load(FOLDER / f"attention-{name}.safetensors")
+    assert statistics.weights == SHA256["faces64"], "run `make measure`"
 
 
 def test_there_is_something_to_stamp():

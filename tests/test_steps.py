@@ -22,9 +22,8 @@ PAIRS = [(1000, 999), (600, 599), (500, 100), (20, 3), (2, 1), (7, 0)]
 
 
 def randn(*shape, seed=0):
-    return torch.randn(
-        *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-    )
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=random, dtype=torch.float64)
 
 
 def test_noise_to_and_back():
@@ -48,22 +47,18 @@ def test_numbers_may_be_floats_and_keep_float32():
 
 @pytest.mark.parametrize("t, s", PAIRS)
 def test_renoise_composes_with_noise_to(t, s):
-    """Mean and variance of x_t are the same whether x_0 goes there in one stride or by way of
-    s.
-    """
+    """x_t has one mean and variance, whether x_0 goes there in one stride or by way of s."""
     a_t, a_s, one = ALPHA_BAR[t], ALPHA_BAR[s], torch.ones(1, dtype=torch.float64)
     scale = renoise(noise_to(one, 0 * one, a_s), 0 * one, a_s, a_t)
-    spread = (
-        renoise(noise_to(0 * one, one, a_s), 0 * one, a_s, a_t) ** 2
-        + renoise(0 * one, one, a_s, a_t) ** 2
-    )
+    carried = renoise(noise_to(0 * one, one, a_s), 0 * one, a_s, a_t)
+    spread = carried**2 + renoise(0 * one, one, a_s, a_t) ** 2
     torch.testing.assert_close(scale, a_t.sqrt()[None])
     torch.testing.assert_close(spread, (1 - a_t)[None])
 
 
 @pytest.mark.parametrize("t, s", PAIRS)
 def test_posterior_is_the_conditional_of_the_joint(t, s):
-    """Condition the joint Gaussian of (x_s, x_t) given x_0 on x_t, with the textbook formula."""
+    """Condition the joint Gaussian of (x_s, x_t) given x_0 on x_t, by the textbook formula."""
     a_t, a_s = ALPHA_BAR[t], ALPHA_BAR[s]
     x0, x_t = randn(5), randn(5, seed=1)
     covariance = (a_t / a_s).sqrt() * (1 - a_s)
@@ -82,12 +77,10 @@ def test_ddim_keeps_the_marginals(t, s, eta):
     along_eps = ddim_step(zero, one, zero, ALPHA_BAR[t], ALPHA_BAR[s], eta)
     along_z = ddim_step(zero, zero, one, ALPHA_BAR[t], ALPHA_BAR[s], eta)
     torch.testing.assert_close(mean, ALPHA_BAR[s].sqrt()[None])
-    torch.testing.assert_close(
-        along_z, eta * ddim_step(zero, zero, one, ALPHA_BAR[t], ALPHA_BAR[s], 1.0)
-    )
-    torch.testing.assert_close(
-        along_eps**2 + along_z**2, (1 - ALPHA_BAR[s])[None], atol=1e-12, rtol=1e-9
-    )
+    full = ddim_step(zero, zero, one, ALPHA_BAR[t], ALPHA_BAR[s], 1.0)
+    torch.testing.assert_close(along_z, eta * full)
+    variance = (1 - ALPHA_BAR[s])[None]
+    torch.testing.assert_close(along_eps**2 + along_z**2, variance, atol=1e-12, rtol=1e-9)
 
 
 @pytest.mark.parametrize("t, s", PAIRS)
@@ -95,16 +88,13 @@ def test_ddim_with_eta_one_is_the_posterior(t, s):
     x, x0, z = randn(9), randn(9, seed=1), randn(9, seed=2)
     a_t, a_s = ALPHA_BAR[t], ALPHA_BAR[s]
     mean, variance = posterior(x, x0, a_t, a_s)
-    torch.testing.assert_close(
-        ddim_step(x0, eps_from_x0(x, x0, a_t), z, a_t, a_s, 1.0), mean + variance.sqrt() * z
-    )
+    x_s = ddim_step(x0, eps_from_x0(x, x0, a_t), z, a_t, a_s, 1.0)
+    torch.testing.assert_close(x_s, mean + variance.sqrt() * z)
 
 
 @pytest.mark.parametrize("churn", [0.0, 0.3, 0.85, 1.0])
 def test_churn_keeps_the_marginals_and_takes_its_share(churn):
-    """Whatever the churn, the mean is sqrt(a_s) x0 and the variance 1 - a_s, of which churn^2
-    is fresh.
-    """
+    """For any churn, the mean is sqrt(a_s) x0 and the variance 1 - a_s, churn^2 of it fresh."""
     zero = torch.zeros(1, dtype=torch.float64)
     one = torch.ones(1, dtype=torch.float64)
     a = ALPHA_BAR[300]
@@ -129,9 +119,7 @@ SPREADS = torch.tensor([0.0, 0.1, 0.99, 1.01, 5.0, float("inf")], dtype=torch.fl
 
 @pytest.mark.parametrize("churn, trust", [(0.0, 1.0), (0.85, 1.0), (0.85, 0.3), (1.0, 0.0)])
 def test_a_spectral_step_keeps_the_marginals_whatever_the_measurement_noise(churn, trust):
-    """With the true x0 for a guess and y = x0 + spread n: mean sqrt(a_s) x0, variance 1 - a_s,
-    in every case.
-    """
+    """With the true x0 as guess and y = x0 + spread n: mean sqrt(a_s) x0, variance 1 - a_s."""
     a, zero, one = ALPHA_BAR[300], torch.zeros_like(SPREADS), torch.ones_like(SPREADS)
     dirt = torch.where(SPREADS.isinf(), 0, SPREADS)
 
@@ -141,7 +129,7 @@ def test_a_spectral_step_keeps_the_marginals_whatever_the_measurement_noise(chur
     torch.testing.assert_close(step(one, zero, zero, zero), a.sqrt() * one)
     parts = [step(zero, *(one if i == j else zero for i in range(3))) ** 2 for j in range(3)]
     torch.testing.assert_close(sum(parts), (1 - a) * one)
-    # eps: only where nothing is measured
+    # Of eps, something is left only where nothing is measured.
     assert parts[0].count_nonzero() == (churn < 1) and parts[0][:-1].sum() == 0
 
 
@@ -151,9 +139,8 @@ def test_a_spectral_step_by_hand():
     out = spectral_step(x0, eps, z, y, SPREADS, a, churn, trust)
     for i in (0, 1, 2):  # cleaner than the level
         missing = (1 - a - a * (trust * SPREADS[i]) ** 2).sqrt()
-        torch.testing.assert_close(
-            out[i], a.sqrt() * (0.3 * x0[i] + 0.7 * y[i]) + missing * z[i]
-        )
+        guess = 0.3 * x0[i] + 0.7 * y[i]
+        torch.testing.assert_close(out[i], a.sqrt() * guess + missing * z[i])
     for i in (3, 4):  # not: the measurement steers the noise
         toward = 0.8 * (y[i] - x0[i]) / SPREADS[i] + 0.6 * z[i]
         torch.testing.assert_close(out[i], a.sqrt() * x0[i] + level * toward)
@@ -162,10 +149,8 @@ def test_a_spectral_step_by_hand():
 
 def test_a_spectral_step_without_churn_does_not_jump_where_measurement_and_level_are_equally_noisy():
     a, x0, eps, z, y = ALPHA_BAR[300], *(randn(6, seed=k) for k in range(4))
-    below, above = (
-        spectral_step(x0, eps, z, y, BORDER * f * torch.ones(6), a, 0.0)
-        for f in (1 - 1e-12, 1 + 1e-12)
-    )
+    spreads = (BORDER * f * torch.ones(6) for f in (1 - 1e-12, 1 + 1e-12))
+    below, above = (spectral_step(x0, eps, z, y, spread, a, 0.0) for spread in spreads)
     torch.testing.assert_close(below, above, atol=1e-5, rtol=0)
 
 
@@ -186,10 +171,9 @@ def test_fuse_with_fix_keeps_mean_and_variance(m):
 
 def test_fuse_without_fix_loses_variance():
     zero, one = torch.zeros(1), torch.ones(1)
-    assert (
-        fuse(one, zero, zero, 0.5, fix=False) ** 2 + fuse(zero, one, zero, 0.5, fix=False) ** 2
-        == 0.5
-    )
+    first = fuse(one, zero, zero, 0.5, fix=False)
+    second = fuse(zero, one, zero, 0.5, fix=False)
+    assert first**2 + second**2 == 0.5
 
 
 def test_gaussian_denoiser_is_the_conditional_mean():
@@ -198,15 +182,9 @@ def test_gaussian_denoiser_is_the_conditional_mean():
     variances = torch.tensor([2.0, 0.7], dtype=torch.float64)
     mean = randn(d, seed=1)
     x = randn(4, d, seed=2)
-    covariance = directions * (variances - rest) @ directions.T + rest * torch.eye(
-        d, dtype=torch.float64
-    )
-    gain = (
-        a.sqrt()
-        * covariance
-        @ torch.linalg.inv(a * covariance + (1 - a) * torch.eye(d, dtype=torch.float64))
-    )
+    eye = torch.eye(d, dtype=torch.float64)
+    covariance = directions * (variances - rest) @ directions.T + rest * eye
+    gain = a.sqrt() * covariance @ torch.linalg.inv(a * covariance + (1 - a) * eye)
     expected = mean + (x - a.sqrt() * mean) @ gain.T
-    torch.testing.assert_close(
-        gaussian_denoiser(x, a, mean, directions, variances, rest), expected
-    )
+    x0 = gaussian_denoiser(x, a, mean, directions, variances, rest)
+    torch.testing.assert_close(x0, expected)

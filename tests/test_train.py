@@ -64,9 +64,8 @@ def test_rate_warms_up_and_decays():
 def test_average_follows_the_network_slowly():
     t = trainer()
     before = [p.clone() for p in t.average.parameters()]
-    t.step()
+    t.step()  # the first, at which the ramp keeps 2/11
     for average, old, new in zip(t.average.parameters(), before, t.net.parameters()):
-        # the ramp keeps 2/11 at the first step
         torch.testing.assert_close(average, old + (new - old) * 9 / 11)
 
 
@@ -80,9 +79,8 @@ def test_batches_have_the_tones_asked_for(colour, tones):
 def test_the_gaussian_is_of_pictures_drawn_as_batches_are(colour):
     faces = torch.arange(10, 210, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4)
     tones = torch.tensor([0] * 20 + [1] * 180)
-    drawn = (
-        (_as_drawn(faces, tones, Recipe(colour=colour))[:, 0, 0, 0] + 1) * 127.5
-    ).round() - 10
+    drawn = _as_drawn(faces, tones, Recipe(colour=colour))[:, 0, 0, 0]
+    drawn = ((drawn + 1) * 127.5).round() - 10
     assert len(drawn) == 200 and abs((drawn < 20).float().mean() - colour) < 0.1
     assert drawn[drawn < 20].unique().numel() > 10 or not colour
 
@@ -106,9 +104,8 @@ def test_v_loss_is_the_weighted_eps_error(gamma):
     snr = (a / (1 - a)).flatten()
     weight = 1.0 if math.isinf(gamma) else snr.clamp(max=gamma) / (snr + 1)
     expected = weight * (predicted - eps).square().mean((1, 2, 3)) / a.flatten()
-    torch.testing.assert_close(
-        v_loss(net, x0, t, tone, eps, gamma), expected, rtol=1e-3, atol=1e-6
-    )
+    loss = v_loss(net, x0, t, tone, eps, gamma)
+    torch.testing.assert_close(loss, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_train_writes_resumes_and_ends(tmp_path, monkeypatch):
@@ -126,13 +123,8 @@ def test_train_writes_resumes_and_ends(tmp_path, monkeypatch):
             image = Image.fromarray(picture.permute(1, 2, 0).numpy()).resize((64, 64))
             with archive.open(f"{i}.webp", "w") as entry:
                 image.save(entry, "WEBP", lossless=True)
-            table.writerow(
-                {
-                    "name": i,
-                    "split": "val" if i % 3 == 0 else "train",
-                    "tone": ["colour", "mono"][i % 2],
-                }
-            )
+            split, tone = "val" if i % 3 == 0 else "train", ["colour", "mono"][i % 2]
+            table.writerow({"name": i, "split": split, "tone": tone})
     monkeypatch.setenv("FUZZYDIFF_FACES64", str(folder))
     monkeypatch.setattr("fuzzydiff_lite.train.FaceNet", lambda: FaceNet(64, (16, 16, 16), 4))
     out = tmp_path / "run"
@@ -141,25 +133,21 @@ def test_train_writes_resumes_and_ends(tmp_path, monkeypatch):
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [row["seen"] for row in rows] == [8, 16]
     assert load_net(out / "average.safetensors").widths == (16, 16, 16)
-    assert {"checkpoint.pt", "sheet_0000008.png", "sheet_0000016.png"} <= {
-        path.name for path in out.iterdir()
-    }
+    written = {path.name for path in out.iterdir()}
+    assert {"checkpoint.pt", "sheet_0000008.png", "sheet_0000016.png"} <= written
 
 
 def in_process(rank, world, address, steps, queue):
     import torch.distributed as dist
 
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{address}", rank=rank, world_size=world
-    )
+    meeting = f"file://{address}"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
     t = trainer()
     losses = [t.step() for _ in range(steps)]
-    state = (
-        {name: p.detach().clone().numpy() for name, p in t.average.named_parameters()}
-        if rank == 0
-        else None
-    )
+    state = None
+    if rank == 0:
+        state = {name: p.detach().clone().numpy() for name, p in t.average.named_parameters()}
     queue.put((rank, losses, state))
     dist.barrier()
     dist.destroy_process_group()
@@ -168,10 +156,8 @@ def in_process(rank, world, address, steps, queue):
 def test_two_processes_learn_as_one_with_the_whole_batch(tmp_path):
     context = torch.multiprocessing.get_context("spawn")
     queue, one = context.Queue(), trainer()
-    workers = [
-        context.Process(target=in_process, args=(r, 2, tmp_path / "meet", 4, queue))
-        for r in range(2)
-    ]
+    given = [(r, 2, tmp_path / "meet", 4, queue) for r in range(2)]
+    workers = [context.Process(target=in_process, args=args) for args in given]
     for worker in workers:
         worker.start()
     answers = sorted((queue.get(timeout=100) for _ in workers), key=lambda answer: answer[0])
@@ -184,7 +170,7 @@ def test_two_processes_learn_as_one_with_the_whole_batch(tmp_path):
     for (name, p), begin in zip(one.average.named_parameters(), trainer().average.parameters()):
         apart += (torch.from_numpy(answers[0][2][name]) - p).square().sum().item()
         way += (p - begin).square().sum().item()
-    # rounding: bfloat16, and another order of sums
+    # Rounding differs: bfloat16, and another order of sums.
     assert apart < 0.1**2 * way, (apart / way) ** 0.5
 
 
@@ -200,10 +186,8 @@ def test_matrices_go_to_muon_and_the_rest_to_adamw():
     t = trainer()
     inside = {id(p) for p in t.optimiser.weights}
     assert id(t.net.mid[0].conv1.weight) in inside and id(t.net.mid[1].qkv.weight) in inside
-    assert (
-        not {id(t.net.input.weight), id(t.net.output.conv.weight), id(t.net.tone.weight)}
-        & inside
-    )
+    outside = {id(t.net.input.weight), id(t.net.output.conv.weight), id(t.net.tone.weight)}
+    assert not outside & inside
     count = sum(len(part.param_groups[0]["params"]) for part in t.optimiser.parts.values())
     assert count == len(list(t.net.parameters()))
     before = {name: p.clone() for name, p in t.net.named_parameters()}

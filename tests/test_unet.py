@@ -42,14 +42,12 @@ def test_a_new_network_is_its_gaussian():
     net, x, t = FaceNet(**SMALL), torch.randn(2, 3, 16, 16), 321
     directions = torch.linalg.qr(torch.randn(768, 4)).Q
     net.set_gaussian(torch.randn(768), directions, torch.rand(4) + 1, 0.1)
-    prior = GaussianPrior(
-        net.gauss_mean.reshape(3, 16, 16), net.gauss_rest, directions, net.gauss_variances
-    )
+    mean = net.gauss_mean.reshape(3, 16, 16)
+    prior = GaussianPrior(mean, net.gauss_rest, directions, net.gauss_variances)
     a = Schedule.linear().alpha_bar[t].float()
     v = net(x, torch.full((2,), t), torch.zeros(2, dtype=torch.long))
-    torch.testing.assert_close(
-        a.sqrt() * x - (1 - a).sqrt() * v, prior.x0(x, t), atol=1e-4, rtol=0
-    )
+    x0 = a.sqrt() * x - (1 - a).sqrt() * v
+    torch.testing.assert_close(x0, prior.x0(x, t), atol=1e-4, rtol=0)
 
 
 def test_pictures_of_a_batch_do_not_mix():
@@ -73,14 +71,12 @@ def test_save_and_load_round_trip(tmp_path):
     loaded, x = load_net(tmp_path / "net.safetensors"), torch.randn(2, 3, 16, 16)
     assert loaded.size == 16 and loaded.widths == (16, 32, 32)
     args = x, torch.tensor([50, 700]), torch.tensor([0, 1])
-    # half-precision weights
+    # The loaded weights are in half precision.
     torch.testing.assert_close(loaded(*args), net(*args), atol=0.02, rtol=0.02)
 
 
 def test_prior_denoises_a_face():
-    """Whatever the weights: the guess is far closer to the face than the noisy picture, and the
-    network helps.
-    """
+    """Whatever the weights, a guess is far closer than the noisy picture; the network helps."""
     from fuzzydiff_lite import Noise
     from fuzzydiff_lite.data import astronaut
     from fuzzydiff_lite.steps import noise_to
@@ -120,9 +116,8 @@ def test_the_network_is_captured_whole_and_gives_the_same():
     for parameter in net.parameters():  # not the buffers, as in load_prior
         parameter.data = parameter.data.bfloat16()
     args = torch.randn(2, 3, 16, 16), torch.tensor([50, 700]), torch.tensor([0, 1])
-    torch.testing.assert_close(
-        torch.compile(net, backend="eager", fullgraph=True)(*args), net(*args)
-    )
+    captured = torch.compile(net, backend="eager", fullgraph=True)
+    torch.testing.assert_close(captured(*args), net(*args))
 
 
 @CUDA
@@ -130,10 +125,8 @@ def test_cuda_equals_cpu_after_twenty_steps():
     from fuzzydiff_lite import Noise, run
     from fuzzydiff_lite.samplers import ddpm
 
-    a, b = (
-        run(ddpm(load_prior(device=device), 2, 20, Noise(0))).cpu()
-        for device in ("cpu", "cuda")
-    )
+    priors = (load_prior(device=device) for device in ("cpu", "cuda"))
+    a, b = (run(ddpm(prior, 2, 20, Noise(0))).cpu() for prior in priors)
     torch.testing.assert_close(a, b, atol=5e-3, rtol=0)
 
 

@@ -71,49 +71,32 @@ def of(A, sigma=0.0):
 @pytest.mark.parametrize("repeats, jump", [(1, 1), (3, 1), (2, 4)])
 def test_fuzzy(m, fix, repeats, jump):
     old = samplers.fuzzy(TOY, X, m, 12, repeats, Noise(0), fix, jump)
-    same(
-        old,
-        unified(
-            TOY, X, fuzzy_rule(m, fix), steps=12, repeats=repeats, jump=jump, noise=Noise(0)
-        ),
-    )
+    rule = fuzzy_rule(m, fix)
+    new = unified(TOY, X, rule, steps=12, repeats=repeats, jump=jump, noise=Noise(0))
+    same(old, new)
 
 
 @pytest.mark.parametrize("fix", [True, False])
 @pytest.mark.parametrize("basis", [Pixels, Basis.haar(8), Basis.dct(8), WalshHadamard(0.5, 8)])
 def test_fuzzy_per_run_in_a_basis(fix, basis):
-    share = M.reshape(-1)[: basis.V_adjoint(X).shape[-1]]
-    old = samplers.fuzzy(
-        TOY,
-        X,
-        share.expand(1, *basis.V_adjoint(X).shape[1:]),
-        12,
-        2,
-        Noise(0),
-        fix,
-        1,
-        True,
-        "run",
-        basis,
-    )
+    shape = basis.V_adjoint(X).shape[1:]
+    share = M.reshape(-1)[: shape[-1]]
+    m = share.expand(1, *shape)
+    old = samplers.fuzzy(TOY, X, m, 12, 2, Noise(0), fix, 1, True, "run", basis)
     same(old, unified(TOY, X, fuzzy_rule(share, fix, TOY.variance), basis, 12, 2, Noise(0)))
 
 
 def test_replacement_and_repaint():
-    same(
-        samplers.replacement(TOY, X, HOLE, 12, Noise(0)),
-        unified(TOY, X, fuzzy_rule(HOLE), steps=12, noise=Noise(0)),
-    )
+    old = samplers.replacement(TOY, X, HOLE, 12, Noise(0))
+    same(old, unified(TOY, X, fuzzy_rule(HOLE), steps=12, noise=Noise(0)))
     old = samplers.repaint(TOY, X, HOLE, 12, 3, Noise(0), 2)
     same(old, unified(TOY, X, fuzzy_rule(HOLE), steps=12, repeats=3, jump=2, noise=Noise(0)))
 
 
 def test_ilvr_in_two_bases():
     A, haar = AveragePool(4, 8), Basis.haar(8)
-    for basis, low in [
-        (haar, haar.weights([1, 1, 0, 0]).double()),
-        (A, (A.singular_values > 0).double()),
-    ]:
+    lows = {haar: haar.weights([1, 1, 0, 0]).double(), A: (A.singular_values > 0).double()}
+    for basis, low in lows.items():
         old = samplers.ilvr(TOY, X, A.project, 12, noise=Noise(0))
         same(old, unified(TOY, X, fuzzy_rule(low), basis, 12, noise=Noise(0)))
 
@@ -123,13 +106,12 @@ def test_ilvr_that_lets_go():
     follow = fuzzy_rule((A.singular_values > 0).double())
     free = fuzzy_rule(0.0)
     last = TOY.schedule.alpha_bar[400]
+
+    def rule(t, s):
+        return (follow if s <= last else free)(t, s)
+
     old = samplers.ilvr(TOY, X, A.project, 12, until=400, noise=Noise(0))
-    same(
-        old,
-        unified(
-            TOY, X, lambda t, s: (follow if s <= last else free)(t, s), A, 12, noise=Noise(0)
-        ),
-    )
+    same(old, unified(TOY, X, rule, A, 12, noise=Noise(0)))
 
 
 def test_sdedit():
@@ -145,12 +127,8 @@ def test_ddnm_and_the_linear_case_of_ddrm_jpeg(A, churn):
     seen = (s > 0).double()
     same(old, unified(TOY, given, null_space_rule(seen, churn), A, 12, 2, Noise(0), 2))
     old = samplers.ddrm_jpeg(TOY, y, A, 400, 12, churn, 0.4, Noise(0))
-    same(
-        old,
-        unified(
-            TOY, given, null_space_rule(seen, churn, 0.4), A, 12, start=400, noise=Noise(0)
-        ),
-    )
+    rule = null_space_rule(seen, churn, 0.4)
+    same(old, unified(TOY, given, rule, A, 12, start=400, noise=Noise(0)))
 
 
 @ALL
@@ -180,46 +158,35 @@ def test_diffpir(A, sigma, churn, lam):
 def test_pigdm_of_white_noise(A, sigma, eta):
     y, given, s, _ = of(A, sigma)
     old = samplers.pigdm(WHITE, y, A, sigma, 12, eta, Noise(0), clip=False)
-    same(
-        old, unified(WHITE, given, flat_rule(s, sigma, eta), A, 12, noise=Noise(0), clip=False)
-    )
+    rule = flat_rule(s, sigma, eta)
+    same(old, unified(WHITE, given, rule, A, 12, noise=Noise(0), clip=False))
 
 
 def test_pigdm_of_other_pictures_is_another():
     A = OPERATORS["pool"]
     y, given, s, _ = of(A, 0.1)
     old = run(samplers.pigdm(TOY, y, A, 0.1, 12, noise=Noise(0)))
-    assert (
-        run(unified(TOY, given, flat_rule(s, 0.1), A, 12, noise=Noise(0))) - old
-    ).abs().max() > 1e-3
+    new = run(unified(TOY, given, flat_rule(s, 0.1), A, 12, noise=Noise(0)))
+    assert (new - old).abs().max() > 1e-3
 
 
 def test_on_faces():
     prior, x = load_prior(device="cpu"), data.astronaut()
     m = masks.soften(masks.box(), 3)
-    same(
-        samplers.fuzzy(prior, x, m, 4, 2, Noise(0)),
-        unified(prior, x, fuzzy_rule(m), steps=4, repeats=2),
-        1e-5,
-    )
+    formula = unified(prior, x, fuzzy_rule(m), steps=4, repeats=2)
+    same(samplers.fuzzy(prior, x, m, 4, 2, Noise(0)), formula, 1e-5)
     A = Blur.gaussian(2)
     y = measure(A, x, 0.05, Noise(1))
     given, s = A.pinv(y), A.S(A.V_adjoint(x))
     spread = A.spread(0.05, A.V_adjoint(x))
-    same(
-        samplers.ddrm(prior, y, A, 0.05, 4),
-        unified(prior, given, spectral_rule(spread), A, 4),
-        1e-5,
-    )
+    formula = unified(prior, given, spectral_rule(spread), A, 4)
+    same(samplers.ddrm(prior, y, A, 0.05, 4), formula, 1e-5)
     formula = unified(prior, given, proximal_rule(s, 0.05), A, 4, spacing="quadratic")
     same(samplers.diffpir(prior, y, A, 0.05, 4), formula, 1e-5)
     A = AveragePool(4)
     y, seen = A(x), (A.singular_values > 0).float()
-    same(
-        samplers.ddnm(prior, y, A, steps=4),
-        unified(prior, A.pinv(y), null_space_rule(seen), A, 4),
-        1e-5,
-    )
+    formula = unified(prior, A.pinv(y), null_space_rule(seen), A, 4)
+    same(samplers.ddnm(prior, y, A, steps=4), formula, 1e-5)
     same(samplers.ilvr(prior, x, A.project, 4), unified(prior, x, fuzzy_rule(seen), A, 4), 1e-5)
 
 
@@ -231,32 +198,26 @@ LEVELS = [(1000, 700), (500, 480), (300, 20), (40, 39), (20, 0)]
 @pytest.mark.parametrize("t, s", LEVELS)
 def test_the_rules_that_correct_keep_the_variance(t, s):
     a_t, a_s = Schedule.linear().alpha_bar[[t, s]]
+    kept = (1 - a_s).expand(5)
     spread = torch.tensor([0, 0.05, 0.5, 3, torch.inf]).double()
     finite = torch.where(spread.isinf(), 0, spread)
     for rule in (spectral_rule(spread, 0.5), spectral_rule(spread, 0.85, 0.4)):
         w, p, q, r = rule(a_t, a_s)
         if s > 0:  # at level 0 nothing can be added to what a measurement brings
             brought = a_s * (w * finite) ** 2
-            torch.testing.assert_close(
-                p**2 + q**2 + r**2 + brought, (1 - a_s).expand(5), rtol=1e-9, atol=0
-            )
+            torch.testing.assert_close(p**2 + q**2 + r**2 + brought, kept, rtol=1e-9, atol=0)
     share = torch.linspace(0, 1, 5).double()
     for rule in (fuzzy_rule(share), fuzzy_rule(share, variance=0.3)):
         w, p, q, r = rule(a_t, a_s)
-        torch.testing.assert_close(
-            p**2 + q**2 + r**2, (1 - a_s).expand(5), rtol=1e-9, atol=1e-15
-        )
+        torch.testing.assert_close(p**2 + q**2 + r**2, kept, rtol=1e-9, atol=1e-15)
     w, p, q, r = fuzzy_rule(share, fix=False)(a_t, a_s)
-    torch.testing.assert_close(
-        p**2 + q**2 + r**2, (share**2 + (1 - share) ** 2) * (1 - a_s), rtol=1e-9, atol=1e-15
-    )
+    lessened = (share**2 + (1 - share) ** 2) * (1 - a_s)
+    torch.testing.assert_close(p**2 + q**2 + r**2, lessened, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("t, s", LEVELS)
 def test_run_weights_are_proximal_weights_of_a_step(t, s):
-    """(run-is-proximal): both take in little of a noisy measurement, and the same; they part
-    where it is clean.
-    """
+    """(run-is-proximal): both take the same little of a noisy y, and part where y is clean."""
     a_t, a_s = Schedule.linear().alpha_bar[[t, s]]
     d, share = torch.tensor([0.0, 0.3, 100.0]).double(), (1 - a_t / a_s) / (1 - a_t)
     run_weight = fuzzy_rule(share_kept(d, 1.0), variance=1.0)(a_t, a_s).w
@@ -278,11 +239,8 @@ def test_whitening_with_one_deviation_changes_nothing(name):
     assert sigma == pytest.approx(0.1)
     torch.testing.assert_close(z, y)
     torch.testing.assert_close(B(X), A(X))
-    same(
-        samplers.ddrm(TOY, y, A, 0.1, 12, noise=Noise(0)),
-        samplers.ddrm(TOY, z, B, sigma, 12, noise=Noise(0)),
-        1e-6,
-    )
+    old = samplers.ddrm(TOY, y, A, 0.1, 12, noise=Noise(0))
+    same(old, samplers.ddrm(TOY, z, B, sigma, 12, noise=Noise(0)), 1e-6)
 
 
 def test_whitening_with_a_mask_is_the_masked_operator():
@@ -327,9 +285,7 @@ def test_unified_refuses():
 
 
 def test_jpeg_is_not_in_the_formula():
-    """Its basis may be that of cosines, but what it keeps depends on the guess: rounding is not
-    linear.
-    """
+    """Its basis may be cosines; what it keeps depends on the guess: rounding is not linear."""
     A = Jpeg(10)
     x = torch.linspace(-1, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)
     assert (A.project(0.5 * x) - 0.5 * A.project(x)).abs().max() > 0.01

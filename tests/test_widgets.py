@@ -22,9 +22,7 @@ ALT = 'A grey "face" for m = {m}, J = {J} and the {mask}'
 
 
 def grey(m, mask, J):
-    """A grey that tells the three values apart: 0, 100, 200 for m, plus 20 for the half, plus 5
-    for J = 2.
-    """
+    """A grey that tells values apart: 0, 100, 200 for m, plus 20 for half, plus 5 for J = 2."""
     value = 200 * m + 20 * (mask == "half") + 5 * (J - 1)
     return torch.full((3, 8, 8), value / 127.5 - 1), f"m {m:g} <{mask}> {J}"
 
@@ -46,9 +44,8 @@ def level(image):
 def test_starts_where_it_is_told_and_else_at_the_first_values():
     assert explorer().values == {"m": 0, "mask": "box", "J": 1}
     moved = explorer(start={"m": 1, "mask": "half"})
-    assert moved.values == {"m": 1.0, "mask": "half", "J": 1} and isinstance(
-        moved.values["m"], float
-    )
+    assert moved.values == {"m": 1.0, "mask": "half", "J": 1}
+    assert isinstance(moved.values["m"], float)
     assert moved.text == "m 1 <half> 1" and level(moved.picture) == 220
 
 
@@ -82,9 +79,8 @@ def test_a_message_of_the_browser_moves_the_picture():
 
 
 def test_numbers_become_sliders_and_words_select_boxes():
-    kinds = {
-        control.description: type(control).__name__ for control in explorer().children[:-2]
-    }
+    controls = explorer().children[:-2]
+    kinds = {control.description: type(control).__name__ for control in controls}
     assert kinds == {"m": "SelectionSlider", "mask": "Dropdown", "J": "SelectionSlider"}
 
 
@@ -97,10 +93,8 @@ def test_errors_of_compute_come_out_and_are_shown():
     shown = explorer(compute)
     with pytest.raises(ZeroDivisionError, match="luck"):
         shown.set(m=1)
-    assert (
-        "ZeroDivisionError" in shown.children[-1].value
-        and "&lt;luck&gt;" in shown.children[-1].value
-    )
+    line = shown.children[-1].value
+    assert "ZeroDivisionError" in line and "&lt;luck&gt;" in line
     with pytest.raises(ZeroDivisionError):
         shown._repr_mimebundle_()
     shown.set(m=0.5)  # and it recovers
@@ -143,14 +137,10 @@ def test_the_page_holds_every_frame_where_it_says():
     frames = [(m, mask, J) for m in AXES["m"] for mask in AXES["mask"] for J in AXES["J"]]
     for i, frame in enumerate(frames):
         left, top = i % spec["columns"] * 8, i // spec["columns"] * 8
-        assert (
-            abs(
-                level(sprite.crop((left, top, left + 8, top + 8)))
-                - (grey(*frame)[0][0, 0, 0] + 1) * 127.5
-            )
-            < 2
-        )
-        assert spec["texts"][i] == grey(*frame)[1]
+        tile = sprite.crop((left, top, left + 8, top + 8))
+        picture, text = grey(*frame)
+        assert abs(level(tile) - (picture[0, 0, 0] + 1) * 127.5) < 2
+        assert spec["texts"][i] == text
 
 
 def test_the_fallback_is_the_start_frame_with_its_alt():
@@ -159,19 +149,18 @@ def test_the_fallback_is_the_start_frame_with_its_alt():
         r"<img class='fallback' src='data:image/webp;base64,([^']*)' alt='([^']*)' width='(\d+)'",
         page,
     )
-    assert (
-        html.unescape(img[2]) == 'A grey "face" for m = 1, J = 1 and the box'
-        and img[3] == "256"
-    )
+    assert html.unescape(img[2]) == 'A grey "face" for m = 1, J = 1 and the box'
+    assert img[3] == "256"
     picture = Image.open(io.BytesIO(base64.b64decode(img[1]))).convert("RGB")
     assert level(picture) == 200
     assert "m 1 &lt;box&gt; 1" in page.split("<img")[1]
 
 
 def test_text_with_quotes_survives_the_attribute():
-    page = Explorer(
-        lambda a: (torch.zeros(3, 8, 8), f'it\'s "{a}" & <b>'), {"a": ["x'y", 'p"q']}, "{a}"
-    ).to_html()
+    def compute(a):
+        return torch.zeros(3, 8, 8), f'it\'s "{a}" & <b>'
+
+    page = Explorer(compute, {"a": ["x'y", 'p"q']}, "{a}").to_html()
     assert spec_of(page)["texts"] == ["it's \"x'y\" & <b>", 'it\'s "p"q" & <b>']
 
 
@@ -199,8 +188,7 @@ def test_baked_frames_are_shown_and_real_values_computed(tmp_path):
     assert shown.text == "m 1 <box> 1" and level(shown.picture) == 200
     spec = spec_of(shown._repr_mimebundle_()["text/html"])
     assert spec["texts"][-1] == "m 1 <half> 2" and spec["start"] == 8 and not calls
-    # baked or computed: the same page
-    assert spec == spec_of(explorer(start={"m": 1}).to_html())
+    assert spec == spec_of(explorer(start={"m": 1}).to_html())  # baked or computed, the same
     shown.set(J=2)
     assert shown.text == "live" and level(shown.picture) == 255
     assert calls == [{"m": 1.0, "mask": "box", "J": 2}]
@@ -222,27 +210,21 @@ def one_by_one(prior, picture, mask, m, J):
     """A frame of the fuzzy chapter's explorer as a notebook computes it."""
     keep = masks.named(mask)
     y = masks.apply(grids.truth(picture), keep)
-    return grids.frame(
-        run(fuzzy(prior, y, m * keep, grids.STEPS, J, Noise(0))), picture, mask, J
-    )
+    x = run(fuzzy(prior, y, m * keep, grids.STEPS, J, Noise(0)))
+    return grids.frame(x, picture, mask, J)
 
 
 def test_baking_in_batches_gives_the_frames_one_by_one_and_goes_on_where_it_stopped(tmp_path):
-    axes = {
-        "picture": ["astronaut", "person 2"],
-        "mask": ["box", "half"],
-        "m": [0, 0.5, 1],
-        "J": [1, 2],
-    }
+    axes = {"picture": ["astronaut", "person 2"], "mask": ["box", "half"]}
+    axes |= {"m": [0, 0.5, 1], "J": [1, 2]}
     prior = GaussianPrior(torch.zeros(3, 64, 64), 0.1)
     for repeats in axes["J"]:
         pictures = iter(grids.restored(prior, axes, repeats).split(1))
         for picture, mask, m in product(axes["picture"], axes["mask"], axes["m"]):
             both, text = one_by_one(prior, picture, mask, m, repeats)
             torch.testing.assert_close(next(pictures), both[..., 64:])
-            assert f"; {grids.STEPS * repeats - repeats + 1} network calls" in text and (
-                "exact" in text
-            ) == (m == 1)
+            calls = grids.STEPS * repeats - repeats + 1
+            assert f"; {calls} network calls" in text and ("exact" in text) == (m == 1)
     file, cache = tmp_path / "grid.json", tmp_path / "cache"
     grids.bake(prior, axes | {"J": [1]}, file, cache, "0")
     (half_done,) = cache.iterdir()
@@ -251,10 +233,8 @@ def test_baking_in_batches_gives_the_frames_one_by_one_and_goes_on_where_it_stop
     assert half_done.stat().st_mtime_ns == written and len(list(cache.iterdir())) == 2
     grids.bake(prior, axes, file, cache, "other weights")
     assert len(list(cache.iterdir())) == 4
-    assert (
-        load_grid(file, axes).tile == (128, 64)
-        and json.loads(file.read_text())["weights_sha256"] == "other weights"
-    )
+    assert load_grid(file, axes).tile == (128, 64)
+    assert json.loads(file.read_text())["weights_sha256"] == "other weights"
 
 
 def test_a_baked_frame_is_what_the_notebook_computes():
@@ -264,7 +244,7 @@ def test_a_baked_frame_is_what_the_notebook_computes():
     left, top = index % baked.columns * width, index // baked.columns * height
     tile = to_tensor(sprite.crop((left, top, left + width, top + height)))
     both, text = one_by_one(prior, "person 1", "half", 0.5, 1)
-    # the sprite is compressed, its pictures were made in bfloat16
+    # The sprite is compressed, its pictures were made in bfloat16.
     assert (tile - both).abs().mean() < 6 / 127.5
     assert re.sub(r"\d", "9", text) == re.sub(r"\d", "9", baked.texts[index])
 

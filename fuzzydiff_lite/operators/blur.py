@@ -10,24 +10,23 @@ from torch import Tensor
 
 from .linear import Operator, on
 
-# a share of the picture: what a blur damps below it is drowned by the rounding of a file
+# A share of the picture: what a blur damps below it is drowned by the rounding of a file.
 LOST = 0.01
 
 
 class Blur(Operator):
-    """Convolution with a `kernel` (k, k), k odd and at most `size`; the picture repeats beyond
-    its borders.
+    """Convolution with a `kernel` (k, k), k odd and at most `size`.
 
-    Frequencies that the kernel damps below `LOST` are not measured at all. Raises ValueError
-    for another kernel.
+    The picture repeats beyond its borders. Frequencies that the kernel damps below `LOST` are
+    not measured at all. Raises ValueError for another kernel.
     """
 
     def __init__(self, kernel: Tensor, size: int = 64):
         k = len(kernel)
         if kernel.shape != (k, k) or k % 2 == 0 or k > size or not kernel.isfinite().all():
             raise ValueError(
-                f"kernel must be square, odd, at most {size} wide and finite, got "
-                f"{tuple(kernel.shape)}"
+                f"kernel must be square, odd, at most {size} wide and finite, "
+                f"got {tuple(kernel.shape)}"
             )
         self.kernel = kernel.double()
         padded = F.pad(self.kernel, (0, size - k, 0, size - k))
@@ -38,9 +37,7 @@ class Blur(Operator):
 
     @classmethod
     def gaussian(cls, sigma: float, size: int = 64) -> Blur:
-        """A Gaussian with a standard deviation of `sigma` pixels, cut off where it is below
-        1e-5 of its peak.
-        """
+        """A Gaussian of standard deviation `sigma` pixels, cut off below 1e-5 of its peak."""
         if not 0 < sigma < math.inf:
             raise ValueError(f"sigma must be a number above 0 pixels, got {sigma}")
         reach = min(math.ceil(4.8 * sigma), (size - 1) // 2)
@@ -57,9 +54,7 @@ class Blur(Operator):
 
     @classmethod
     def motion(cls, length: float, angle: float = 0.0, size: int = 64) -> Blur:
-        """The camera moved by `length` pixels along a line, `angle` degrees up from the
-        horizontal.
-        """
+        """The camera moved `length` pixels along a line `angle` degrees up from horizontal."""
         if not 0 < length <= size - 2:
             raise ValueError(
                 f"length must be above 0 and at most {size - 2} pixels, got {length}"
@@ -68,7 +63,7 @@ class Blur(Operator):
         way = torch.linspace(-length / 2, length / 2, 64 * reach + 1, dtype=torch.float64)
         x, y = way * math.cos(math.radians(angle)), -way * math.sin(math.radians(angle))
         cells = torch.arange(-reach, reach + 1, dtype=torch.float64)
-        # each point is shared by four pixels
+        # Each point is shared by four pixels.
         near = [(1 - (cells[:, None] - p).abs()).clamp(min=0) for p in (y, x)]
         kernel = near[0] @ near[1].T
         return cls(kernel / kernel.sum(), size)

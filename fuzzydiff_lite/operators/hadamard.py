@@ -9,13 +9,12 @@ import torch
 from ..noise import Noise
 from .linear import Operator, on
 
-# which coefficients are measured shares no number with masks and with measurement noise
+# Which coefficients are measured shares no number with masks and with measurement noise.
 BRANCH = 4
 
 
 class WalshHadamard(Operator):
-    """Compressed sensing: a share `keep` of the Walsh-Hadamard coefficients of the shuffled
-    pixels is measured.
+    """Compressed sensing: a share `keep` of the shuffled pixels' Walsh-Hadamard coefficients.
 
     y (B, C, round(keep * size^2)). Which coefficients, and how pixels are shuffled, comes from
     `noise`; the mean is always among them. Raises ValueError for a size that is no power of two

@@ -14,8 +14,8 @@ from PIL.JpegImagePlugin import get_sampling
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-# ITU-T T.81, Tables K.1 (luminance) and K.2 (chrominance): the steps at quality 50. Row:
-# vertical frequency.
+# ITU-T T.81, Tables K.1 (luminance) and K.2 (chrominance): the steps at quality 50.
+# Row: vertical frequency.
 LUMINANCE = torch.tensor(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
@@ -33,9 +33,9 @@ CHROMINANCE[:4, :4] = torch.tensor(
     [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 )
 
-# JFIF: Y = 0.299 R + 0.587 G + 0.114 B, and B - Y and R - Y scaled to the range of Y. The
-# inverse is computed, not typed in: with the standard's rounded constants, encoding would undo
-# decoding only nearly.
+# JFIF: Y = 0.299 R + 0.587 G + 0.114 B, and B - Y and R - Y scaled to the range of Y.
+# The inverse is computed, not typed in: with the standard's rounded constants, encoding would
+# undo decoding only nearly.
 YCBCR = torch.tensor(
     [
         [0.299, 0.587, 0.114],
@@ -53,11 +53,10 @@ DCT[0] /= math.sqrt(2)
 
 
 class Idempotent:
-    """A degradation A whose measurement is a picture that A leaves as it is, so that y is its
-    own pseudo-inverse.
+    """A degradation A whose measurement y is a picture that A leaves as it is.
 
-    Pictures are (B, 3, H, W), floating point, in [-1, 1]; the measurement has the same shape,
-    device and dtype.
+    So y is its own pseudo-inverse. Pictures are (B, 3, H, W), floating point, in [-1, 1]; the
+    measurement has the same shape, device and dtype.
     """
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -74,12 +73,11 @@ class Idempotent:
 
 
 class Coefficients(NamedTuple):
-    """What a JPEG file holds of a batch: whole numbers of quantisation steps, each
-    (B, rows, columns, 8, 8).
+    """What a JPEG file holds of a batch: whole numbers of quantisation steps.
 
-    One 8x8 block of vertical and horizontal frequencies for each block of pixels, in luminance
-    `y` and, with fewer rows and columns if subsampled, in the two colour differences `cb` and
-    `cr`.
+    Each is (B, rows, columns, 8, 8), one 8x8 block of vertical and horizontal frequencies for
+    each block of pixels: in luminance `y` and, with fewer rows and columns if subsampled, in
+    the two colour differences `cb` and `cr`.
     """
 
     y: Tensor
@@ -101,8 +99,7 @@ class Jpeg(Idempotent):
     is A(x). Decoding does not clamp to [-1, 1], for a clamped picture has other integers.
 
     H and W are padded to multiples of 8 * `subsampling` by repeating the border, and cut back
-    after decoding. What is cut is lost, so for sizes that need padding the laws above hold only
-    nearly.
+    after decoding. What is cut is lost, so with padding the laws above hold only nearly.
 
     Raises ValueError for another quality or subsampling, and, called, for pictures of another
     shape or whole numbers.
@@ -122,24 +119,23 @@ class Jpeg(Idempotent):
 
     @classmethod
     def of(cls, image: Image.Image) -> Jpeg:
-        """The codec that wrote a JPEG file, given as `PIL.Image.open` returns it: its tables
-        and its subsampling.
+        """The codec that wrote a JPEG file, given as `PIL.Image.open` returns it.
 
-        Pillow decodes to 8 bits, clamped, with smooth colour upsampling. So A(y) is near the
-        file's picture y, and a restorer that wants an exact measurement takes A(y).
+        It has the file's tables and subsampling. Pillow decodes to 8 bits, clamped, with smooth
+        colour upsampling. So A(y) is near the file's picture y, and a restorer that wants an
+        exact measurement takes A(y).
 
         Raises ValueError for a picture that is not from a JPEG file (a converted or turned copy
-        is not), and for a file that is not in YCbCr or has a subsampling other than 4:4:4 and
-        4:2:0.
+        is not), and for a file not in YCbCr or with a subsampling other than 4:4:4 and 4:2:0.
         """
-        # Pillow's number for it: ours; -1 is anything else
+        # Pillow's number for it: ours. Its -1 is anything else.
         sampling = {0: 1, 2: 2}.get(get_sampling(image))
         if sampling is None or image.info.get("adobe_transform") == 0:
             sizes = (f"{across}x{down}" for _, across, down, _ in getattr(image, "layer", []))
             layers = ", ".join(sizes) or "no layers"
             raise ValueError(
-                "a JPEG file in YCbCr, 4:4:4 or 4:2:0, as PIL.Image.open returns it, is "
-                f"wanted, got {type(image).__name__} of {layers}"
+                "a JPEG file in YCbCr, 4:4:4 or 4:2:0, as PIL.Image.open returns it, "
+                f"is wanted, got {type(image).__name__} of {layers}"
             )
         codec = cls(subsampling=sampling)
         tables = [image.quantization[table] for *_, table in image.layer]
@@ -174,8 +170,8 @@ class Jpeg(Idempotent):
         want = [(rows * k, columns * k, 8, 8) for k in (n, 1, 1)]
         if have != want:
             raise ValueError(
-                f"pictures of size {tuple(size)} have coefficients of shapes (B, ...) "
-                f"{want}, got {have}"
+                f"pictures of size {tuple(size)} have coefficients "
+                f"of shapes (B, ...) {want}, got {have}"
             )
         tables, dct = self.tables.to(coefficients.y), DCT.to(coefficients.y)
         blocks = (dct.T @ (c * q) @ dct for c, q in zip(coefficients, tables))
@@ -213,6 +209,6 @@ def _check(x: Tensor) -> None:
     """Raise ValueError unless `x` is a batch of floating-point pictures."""
     if x.ndim != 4 or x.shape[1] != 3 or not x.numel() or not x.is_floating_point():
         raise ValueError(
-            f"floating-point pictures (B, 3, H, W) are wanted, got {x.dtype} of shape "
-            f"{tuple(x.shape)}"
+            "floating-point pictures (B, 3, H, W) are wanted, "
+            f"got {x.dtype} of shape {tuple(x.shape)}"
         )

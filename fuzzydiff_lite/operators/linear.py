@@ -11,28 +11,25 @@ from torch import Tensor
 
 from ..noise import Noise
 
-# measurement noise shares no number with what a sampler or a mask of the same seed draws
+# Measurement noise shares no number with what a sampler or a mask of the same seed draws.
 BRANCH = 3
 
 
 @functools.lru_cache(maxsize=64)
 def on(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """A table of an operator, converted once for each device and precision and not in every
-    step.
-    """
+    """An operator's table, converted once for each device and precision, not in every step."""
     with torch.inference_mode(False):  # what is kept may be needed with gradients later
         return table.to(device, dtype)
 
 
 class Operator:
-    """A linear map A = U S V^T from pictures x (B, C, H, W) to measurements y (B, ...), on any
-    device.
+    """A linear map A = U S V^T from pictures x (B, C, H, W) to measurements y (B, ...).
 
     `V_adjoint(x)` gives the coefficients c of a picture in an orthonormal basis, `V(c)` the
     picture again; `singular_values` (float64, broadcasts to c) says how strongly each
     coefficient is measured, 0 for not at all. `U(c)` takes coefficients to a measurement and
-    `U_adjoint(y)` takes a measurement to the coefficients that are measured; where s is 0
-    anything may stand. Coefficients are complex for some operators; the pictures never are.
+    `U_adjoint(y)` a measurement to the coefficients that are measured; where s is 0 anything
+    may stand. Coefficients are complex for some operators, pictures never. Any device will do.
 
     Source: Kawar et al. 2022, section 3; Eq. (svd), book/08_ddrm.
     """
@@ -87,10 +84,10 @@ class Operator:
         return self.V(torch.where(self.S(c) > 0, c, 0))
 
     def prox(self, x: Tensor, y: Tensor, rho) -> Tensor:
-        """The picture u with the least |y - A u|^2 + rho |u - x|^2; for `rho` 0 the nearest to
-        x that fits y best.
+        """The picture u with the least |y - A u|^2 + rho |u - x|^2.
 
-        `rho` is a number of at least 0. Eq. (proximal), book/10_diffpir.
+        `rho` is a number of at least 0; 0 gives the picture nearest to x that fits y best.
+        Eq. (proximal), book/10_diffpir.
         """
         c = self.V_adjoint(x)
         s = self.S(c)
@@ -99,12 +96,10 @@ class Operator:
         return self.V(torch.where(strength > 0, fitted, c))
 
     def spread(self, sigma: float, like: Tensor) -> Tensor:
-        """The deviation of the noise in each coefficient of A† y where y has noise of deviation
-        `sigma`.
+        """The deviation of the noise in each coefficient of A† y if that of y is `sigma`.
 
         Infinite where nothing is measured. In the device and precision of the coefficients
-        `like`.
-        Eq. (spread), book/08_ddrm.
+        `like`. Eq. (spread), book/08_ddrm.
         """
         s = self.S(like)
         return torch.where(s > 0, sigma / s, torch.inf)
@@ -119,11 +114,10 @@ class Operator:
 
 
 def measure(A, x: Tensor, sigma: float = 0.0, noise: Noise | None = None) -> Tensor:
-    """What is measured of the pictures x: A x, plus normal noise of standard deviation `sigma`,
-    in units of [-1, 1].
+    """A x, what is measured of the pictures x, plus normal noise of standard deviation `sigma`.
 
-    Raises ValueError for another sigma than a number of at least 0. Eq. (measurement),
-    book/08_ddrm.
+    `sigma` is in units of [-1, 1]. Raises ValueError unless it is a number of at least 0.
+    Eq. (measurement), book/08_ddrm.
     """
     if not 0 <= sigma < float("inf"):
         raise ValueError(f"sigma must be a number of at least 0, got {sigma}")
@@ -185,8 +179,8 @@ class Masked(Operator):
         self._inner, self._measured = inner, measured.shape[1:]
         if any(have not in (1, want) for have, want in zip(mask.shape[1:], self._measured)):
             raise ValueError(
-                f"a mask of shape {tuple(mask.shape)} does not fit measurements "
-                f"{tuple(self._measured)}"
+                f"a mask of shape {tuple(mask.shape)} does not fit "
+                f"measurements {tuple(self._measured)}"
             )
         known = strength[0] * mask.double().expand(len(mask), *self._measured).flatten(1)
         self.singular_values = F.pad(known, (0, s.numel() - known.shape[1]))

@@ -45,7 +45,7 @@ class Separable(Operator):
 
     def U_adjoint(self, y):
         c = _along(y, self._u_back)
-        # F.pad begins with the last axis
+        # F.pad begins with the last axis.
         missing = [m.shape[1] - m.shape[0] for m in reversed(self.matrices)]
         return F.pad(c, [side for n in missing for side in (0, n)])
 
@@ -56,17 +56,15 @@ class Separable(Operator):
         if any(a.shape[1] != b.shape[0] and not _leaves_alone(a) for a, b in pairs):
             given = tuple(len(b) for _, b in pairs)
             raise ValueError(
-                f"{type(self).__name__} does not fit the {given} that "
-                f"{type(inner).__name__} measures"
+                f"{type(self).__name__} does not fit "
+                f"the {given} that {type(inner).__name__} measures"
             )
-        # so Gray() fits any resolution
+        # So Gray() fits any resolution.
         return Separable(*(b if _leaves_alone(a) else a @ b for a, b in pairs))
 
 
 class Gray(Separable):
-    """Colour is lost: y (B, 1, H, W) is the weighted sum of red, green and blue, by default
-    their mean.
-    """
+    """Colour is lost: y (B, 1, H, W) weights red, green and blue, by default to their mean."""
 
     def __init__(self, weights=(1 / 3, 1 / 3, 1 / 3), size: int = 64):
         pixels = torch.eye(size)
@@ -74,10 +72,10 @@ class Gray(Separable):
 
 
 class AveragePool(Separable):
-    """Low resolution: y (B, C, size / factor, size / factor) holds the means of blocks of
-    factor x factor pixels.
+    """Low resolution: the means of blocks of factor x factor pixels.
 
-    Raises ValueError for a factor that does not divide the size.
+    y (B, C, size / factor, size / factor). Raises ValueError for a factor that does not divide
+    the size.
     """
 
     def __init__(self, factor: int, size: int = 64, channels: int = 3):
@@ -88,8 +86,7 @@ class AveragePool(Separable):
 
 
 class Bicubic(Separable):
-    """Low resolution by a cubic kernel widened by the factor, as photo programs shrink
-    pictures.
+    """Low resolution by a cubic kernel widened by the factor, as photo programs do it.
 
     y (B, C, size / factor, size / factor). Raises ValueError for a factor that does not divide
     the size.
@@ -98,9 +95,8 @@ class Bicubic(Separable):
     def __init__(self, factor: int, size: int = 64, channels: int = 3):
         _check_factor(factor, size)
         pixels = torch.eye(size, dtype=torch.float64)[None, None]
-        shrink = F.interpolate(pixels, (size // factor, size), mode="bicubic", antialias=True)[
-            0, 0
-        ]
+        shape = size // factor, size
+        shrink = F.interpolate(pixels, shape, mode="bicubic", antialias=True)[0, 0]
         super().__init__(torch.eye(channels), shrink, shrink)
 
 
@@ -112,9 +108,7 @@ def _svd(matrix):
 
 
 def _leaves_alone(matrix):
-    return matrix.shape[0] == matrix.shape[1] and torch.equal(
-        matrix, torch.eye(len(matrix)).to(matrix)
-    )
+    return torch.equal(matrix, torch.eye(len(matrix)).to(matrix))
 
 
 def _along(x, matrices):

@@ -10,9 +10,7 @@ from ..prior import Prior
 
 
 def check_picture(y: Tensor, prior: Prior, bounded: bool = True) -> None:
-    """Raise ValueError unless `y` is a batch of floating-point pictures of the prior's shape,
-    in [-1, 1] if `bounded`.
-    """
+    """Raise ValueError unless `y` (B, *prior.shape) holds floats, in [-1, 1] if `bounded`."""
     if not y.is_floating_point():
         raise ValueError(f"y must hold floating-point numbers, got {y.dtype}")
     if y.ndim != len(prior.shape) + 1 or tuple(y.shape[1:]) != prior.shape or len(y) == 0:
@@ -29,8 +27,8 @@ def check_map(m: Tensor, y: Tensor) -> None:
         raise ValueError("m must lie in [0, 1] and have no NaN")
     if m.ndim not in (0, y.ndim) or any(a not in (1, b) for a, b in zip(m.shape, y.shape)):
         raise ValueError(
-            f"m has shape {tuple(m.shape)}, which does not fit pictures of shape "
-            f"{tuple(y.shape)}"
+            f"m has shape {tuple(m.shape)}, which does not fit "
+            f"pictures of shape {tuple(y.shape)}"
         )
 
 
@@ -40,8 +38,8 @@ def check_per(per: str, variance: Tensor | float | None) -> None:
         raise ValueError(f'per must be "fusion" or "run", got {per!r}')
     if per == "run" and variance is None:
         raise ValueError(
-            "m per run needs the variance of the prior's pictures, which this prior does "
-            "not know"
+            "m per run needs the variance of the prior's pictures, "
+            "which this prior does not know"
         )
     if per == "run" and not (torch.as_tensor(variance) > 0).all():
         raise ValueError("the variance must be above 0 everywhere and have no NaN")
@@ -57,11 +55,11 @@ def check_mask(m: Tensor, y: Tensor) -> None:
 
 
 def check_measurement(y: Tensor, A, sigma: float, prior: Prior, need: str = "linear") -> None:
-    """Raise ValueError unless `y` is a batch of what the operator `A` measures of the prior's
-    pictures, and `sigma`, the standard deviation of its noise, a number of at least 0.
+    """Raise ValueError unless `y` is a batch of what `A` measures of the prior's pictures.
 
-    What the sampler needs of A is "linear", an `Operator`; "inverse", one with `pinv` and
-    `project`, as a `Jpeg` has; or "forward", any function of pictures.
+    Also unless `sigma`, the standard deviation of its noise, is a number of at least 0. What
+    the sampler needs of the operator A is "linear", an `Operator`; "inverse", one with `pinv`
+    and `project`, as a `Jpeg` has; or "forward", any function of pictures.
     """
     kind, inverse = type(A).__name__, hasattr(A, "pinv") and hasattr(A, "project")
     lacking = need == "linear" or (need == "inverse" and not inverse)
@@ -86,9 +84,7 @@ def check_measurement(y: Tensor, A, sigma: float, prior: Prior, need: str = "lin
 
 
 def check_level(prior: Prior, least: int = 1, **named: int) -> None:
-    """Raise ValueError unless every argument is a level of at least `least`; its name is in the
-    message.
-    """
+    """Raise ValueError, with its name, for an argument that is no level of at least `least`."""
     for name, level in named.items():
         if not isinstance(level, int) or not least <= level <= prior.schedule.T:
             raise ValueError(

@@ -20,8 +20,7 @@ def ddim(
     spacing="uniform",
     clip=True,
 ) -> Iterator[Step]:
-    """Draw `n` pictures in `steps` steps; the only randomness of `eta` 0 is the start, `eta` 1
-    is DDPM.
+    """Draw `n` pictures in `steps` steps; with `eta` 0 only the start is random, 1 is DDPM.
 
     Raises ValueError for eta outside [0, 1]. Eq. (ddim), book/05_sampling.
     """

@@ -26,18 +26,17 @@ def ddnm(
     jump: int = 1,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x: the range part of each guess comes from y, its null
-    part from the prior.
+    """Restore `y` = A x: each guess has its range part from y, its null part from the prior.
 
-    With noise of deviation `sigma` (in units of [-1, 1]) in y this is DDNM+, which takes from y
-    only what it knows better than the level does. Without, the result satisfies A x = y, and
-    `A` may be a `Jpeg`. `churn` is the share of fresh noise (the paper's eta). Every stretch of
-    `jump` steps is walked `repeats` times (time travel). `schedule.calls(steps, repeats, jump)`
-    network calls.
+    With noise of deviation `sigma` (in units of [-1, 1]) in the measurement y this is DDNM+,
+    which takes from y only what it knows better than the level does. Without, the result
+    satisfies A x = y, and `A` may be a `Jpeg`. `churn` is the share of fresh noise
+    (the paper's eta). Every stretch of `jump` steps is walked `repeats` times (time travel).
+    `schedule.calls(steps, repeats, jump)` network calls.
 
     Raises ValueError for a y that A does not measure and for churn outside [0, 1].
-    Source: Wang, Yu & Zhang 2023, Algorithms 1 and 2, appendix I; Eq. (null-space-guess) and
-    (ddnm-plus), book/09_ddnm.
+    Source: Wang, Yu & Zhang 2023, Algorithms 1 and 2, appendix I;
+    Eq. (null-space-guess) and (ddnm-plus), book/09_ddnm.
     """
     check_measurement(y, A, sigma, prior, "linear" if sigma else "inverse")
     check_share(churn=churn)

@@ -1,6 +1,4 @@
-"""Denoising diffusion restoration models, and their form for JPEG (Kawar et al. 2022, two
-papers).
-"""
+"""Denoising diffusion restoration models, also for JPEG (Kawar et al. 2022, two papers)."""
 
 from __future__ import annotations
 
@@ -27,13 +25,13 @@ def ddrm(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x + noise of deviation `sigma` (in units of [-1, 1]),
-    coefficient by coefficient.
+    """Restore the measurement `y` = A x + noise, coefficient by coefficient.
 
-    `A` is an `operators.Operator`. `churn` is the share of fresh noise where the measurement
-    says nothing or too little (the paper's eta), `trust` the share of the measurement in a
-    coefficient that it knows better than the level does (its eta_b); without noise the last
-    step trusts fully, so that A x = y. `steps` network calls.
+    `A` is an `operators.Operator`, `sigma` the deviation of the noise, in units of [-1, 1].
+    `churn` is the share of fresh noise where the measurement says nothing or too little
+    (the paper's eta), `trust` the share of the measurement in a coefficient that it knows
+    better than the level does (its eta_b); without noise the last step trusts fully, so that
+    A x = y. `steps` network calls.
 
     Raises ValueError for a y that A does not measure, and for churn or trust outside [0, 1].
     Source: Kawar, Elad, Ermon & Song 2022; Eq. (ddrm-update) and (churn), book/08_ddrm.
@@ -65,13 +63,12 @@ def ddrm_jpeg(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore what an operator without singular values left: `A` is a `Jpeg`, a `Quantize`, or
-    any `Operator`.
+    """Restore what an operator without singular values left.
 
-    `y` is what A measures, for a JPEG the decoded picture. Sampling starts at level `start`
-    from its noised pseudo-inverse, and each step but the last moves the guess by the share
-    `trust` towards agreement with y; the last one fully. The levels are those of `steps` steps
-    from the top.
+    `A` is a `Jpeg`, a `Quantize`, or any `Operator`; `y` is what it measures, for a JPEG the
+    decoded picture. Sampling starts at level `start` from its noised pseudo-inverse, and each
+    step but the last moves the guess by the share `trust` towards agreement with y; the last
+    one fully. The levels are those of `steps` steps from the top.
 
     Raises ValueError for a y that A does not measure, a start outside 1..T, and churn or trust
     outside [0, 1].

@@ -1,4 +1,4 @@
-"""DiffPIR: plug-and-play restoration with a diffusion prior (Zhu et al., CVPR workshops 2023)."""
+"""DiffPIR: plug-and-play restoration by a diffusion prior (Zhu et al., CVPR workshops 2023)."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def diffpir(
     spacing: str = "quadratic",
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x + noise of deviation `sigma` (in units of [-1, 1]) by
-    splitting.
+    """Restore the measurement `y` = A x + noise by splitting.
 
-    Each step asks the prior for its guess and then solves for the picture that fits y and stays
-    near the guess: `A.prox` with rho = lam sigma^2 / (noise-to-signal ratio of the level). A
-    larger `lam` trusts the prior more. `churn` is the share of fresh noise, the root of the
-    paper's zeta. Without noise in y, A x = y. `steps` network calls.
+    `sigma` is the deviation of the noise, in units of [-1, 1]. Each step asks the prior for its
+    guess and then solves for the picture that fits y and stays near the guess: `A.prox` with
+    rho = lam sigma^2 / (noise-to-signal ratio of the level). A larger `lam` trusts the prior
+    more. `churn` is the share of fresh noise, the root of the paper's zeta. Without noise in y,
+    A x = y. `steps` network calls.
 
     Raises ValueError for a y that A does not measure, a negative lam and churn outside [0, 1].
-    Source: Zhu et al. 2023, Algorithm 1; Eq. (proximal), (rho) and (effective-eps),
-    book/10_diffpir.
+    Source: Zhu et al. 2023, Algorithm 1;
+    Eq. (proximal), (rho) and (effective-eps), book/10_diffpir.
     """
     check_measurement(y, A, sigma, prior)
     check_share(churn=churn)

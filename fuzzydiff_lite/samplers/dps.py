@@ -1,6 +1,4 @@
-"""Guidance by the gradient of the misfit: MCG (NeurIPS 2022) and DPS (ICLR 2023), both of Chung
-et al.
-"""
+"""Guidance by the misfit's gradient: MCG (NeurIPS 2022) and DPS (ICLR 2023) of Chung et al."""
 
 from __future__ import annotations
 
@@ -26,15 +24,15 @@ def dps(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x + noise: each step also goes down the gradient of
-    |y - A x0|, times `scale`.
+    """Restore `y` = A x + noise: each step also goes down the gradient of |y - A x0|.
 
-    The gradient is taken through the network, so a step costs two to three plain ones. `A` is
-    any operator that gradients flow through. Without noise in y (`sigma` 0) the last guess is
-    made to satisfy A x = y. `steps` network calls, each with its gradient.
+    It subtracts `scale` times the gradient, which is taken through the network, so a step costs
+    two to three plain ones. `A` is any operator that gradients flow through. Without noise in
+    the measurement y (`sigma` 0) the last guess is made to satisfy A x = y. `steps` network
+    calls, each with its gradient.
 
-    Raises ValueError for a y that A does not measure. Source: Chung et al. 2023; Eq. (dps),
-    book/11_gradients.
+    Raises ValueError for a y that A does not measure.
+    Source: Chung et al. 2023; Eq. (dps), book/11_gradients.
     """
     check_measurement(y, A, sigma, prior, "forward" if sigma else "inverse")
     y = y.to(prior.device)
@@ -58,13 +56,12 @@ def mcg(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x: the gradient of `dps` in the null space of A,
-    replacement in its range.
+    """Restore `y` = A x: the gradient of `dps` in A's null space, replacement in its range.
 
     What is measured comes from y, noised to the level reached, as in `replacement`; so A x = y
-    at the end. `steps` network calls, each with its gradient. Raises ValueError for a y that A
-    does not measure.
+    at the end. `steps` network calls, each with its gradient.
 
+    Raises ValueError for a y that A does not measure.
     Source: Chung, Sim, Ryu & Ye 2022, Algorithm 1; Eq. (mcg), book/11_gradients.
     """
     check_measurement(y, A, 0.0, prior)

@@ -30,8 +30,7 @@ def fuzzy(
     basis=None,
     variance: Tensor | float | None = None,
 ) -> Iterator[Step]:
-    """Restore `y` (B, 3, H, W) in [-1, 1], trusting each of its pixels by `m`: 1 = keep,
-    0 = hallucinate.
+    """Restore `y` (B, 3, H, W) in [-1, 1], trusting pixels by `m`: 1 = keep, 0 = hallucinate.
 
     `m` is a number in [0, 1] or a map that broadcasts to y. Every step but the last is walked
     `repeats` times (the slides' J), or stretches of `jump` steps are (see `travel`). `fix`
@@ -47,8 +46,9 @@ def fuzzy(
 
     Raises ValueError for y or m of another shape, outside its range, or with NaN, for another
     `per`, and for a run of a prior whose variance nobody knows.
-    Source: El Helou 2023, Algorithm 1, corrected; Eq. (fuzzy-fusion), (walk) and
-    (fusion-weight), book/12_fuzzy; Eq. (fusion-in-a-basis), book/14_frequency.
+    Source: El Helou 2023, Algorithm 1, corrected;
+    Eq. (fuzzy-fusion), (walk) and (fusion-weight), book/12_fuzzy;
+    Eq. (fusion-in-a-basis), book/14_frequency.
     """
     check_picture(y, prior)
     if per == "run" and variance is None:

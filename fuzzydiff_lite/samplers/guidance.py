@@ -1,6 +1,4 @@
-"""Priors that lean towards a label: their own (Ho & Salimans 2021) or a classifier's
-(Dhariwal & Nichol 2021).
-"""
+"""Priors guided by a label (Ho & Salimans 2021) or a classifier (Dhariwal & Nichol 2021)."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ from ..unet import TONES
 
 
 def classifier_free(prior: Prior, tone: str, scale: float) -> Prior:
-    """A prior pushed from "no label" towards `tone`: scale 0 is no label, 1 the label, more is
-    more of it.
+    """A prior pushed from "no label" (`scale` 0) to `tone` (1); a larger scale is more of it.
 
     Every call costs two network calls. Give it to any sampler. Raises ValueError for an unknown
     tone and for a prior without labels. Eq. (classifier-free), book/05_sampling.
@@ -28,9 +25,7 @@ def classifier_free(prior: Prior, tone: str, scale: float) -> Prior:
 
 
 class Guided(Prior):
-    """What `classifier_free` makes: the guess without a label, plus `scale` times what the
-    label changes in it.
-    """
+    """What `classifier_free` makes: the unlabelled guess + `scale` times the label's change."""
 
     def __init__(self, prior: Prior, label: int, scale: float):
         same = prior.net, prior.schedule, prior.shape, prior.predicts
@@ -44,13 +39,12 @@ class Guided(Prior):
 
 
 def classifier_guided(prior: Prior, classifier, label: int, scale: float) -> Prior:
-    """A prior pushed towards `label` by the gradient of log p(label | x_t): scale 0 is the
-    prior, 1 is Bayes' rule.
+    """A prior pushed towards `label` by the gradient of log p(label | x_t).
 
-    `classifier(x, levels)` gives the logits (B, classes) of noisy pictures x (B, *shape) at the
-    levels (B,), whole numbers, and must judge each picture alone. Only x gets gradients. Every
-    call costs a call of the prior and one forward and backward of the classifier. Give it to
-    any sampler.
+    `scale` 0 is the prior, 1 is Bayes' rule. `classifier(x, levels)` gives the logits
+    (B, classes) of noisy pictures x (B, *shape) at the levels (B,), whole numbers, and must
+    judge each picture alone. Only x gets gradients. Every call costs a call of the prior and
+    one forward and backward of the classifier. Give it to any sampler.
 
     Raises ValueError for a label that is not a whole number of at least 0 and for a scale that
     is not finite; when called, before the prior is, for logits of another shape and for a label
@@ -65,9 +59,7 @@ def classifier_guided(prior: Prior, classifier, label: int, scale: float) -> Pri
 
 
 class ClassifierGuided(Prior):
-    """What `classifier_guided` makes: the guess of any prior, plus `scale` times what the label
-    adds to it.
-    """
+    """What `classifier_guided` makes: any prior's guess + `scale` times what the label adds."""
 
     def __init__(self, prior: Prior, classifier, target: int, scale: float):
         self.prior, self.classifier, self.target, self.scale = prior, classifier, target, scale

@@ -1,6 +1,4 @@
-"""SDEdit (Meng et al., ICLR 2022) and ILVR (Choi et al., ICCV 2021): following a picture, from
-afar.
-"""
+"""Like a picture from afar: SDEdit (Meng et al., ICLR 2022), ILVR (Choi et al., ICCV 2021)."""
 
 from __future__ import annotations
 
@@ -27,9 +25,9 @@ def sdedit(
     """Noise the picture `y` (B, 3, H, W) in [-1, 1] to level `start` and sample on from there.
 
     The higher the start, the less of y is left. The levels below `start` are those of `steps`
-    steps from the top.
-    Raises ValueError for another y and a start outside 1..T. Source: Meng et al. 2022;
-    Eq. (sdedit), book/06_ilvr.
+    steps from the top. Raises ValueError for another y and a start outside 1..T.
+
+    Source: Meng et al. 2022; Eq. (sdedit), book/06_ilvr.
     """
     check_picture(y, prior)
     check_level(prior, start=start)
@@ -52,8 +50,7 @@ def ilvr(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Sample a picture whose low-pass part is that of the reference `y` (B, 3, H, W) in
-    [-1, 1].
+    """Sample a picture with the low-pass part of the reference `y` (B, 3, H, W) in [-1, 1].
 
     `low_pass` is a linear map of pictures, e.g. `AveragePool(8).project`. Where it is a
     projection, as that one is, the result satisfies low_pass(x) = low_pass(y) exactly. The

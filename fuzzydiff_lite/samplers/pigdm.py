@@ -24,17 +24,17 @@ def pigdm(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x + noise of deviation `sigma` by the score of p(y | x_t)
-    in closed form.
+    """Restore the measurement `y` = A x + noise by the score of p(y | x_t) in closed form.
 
-    Given x_t, the clean picture is taken to be normal around the prior's guess with variance
-    1 - alpha_bar_t. Then the score is the Jacobian of the prior times `A.prox` minus the guess.
-    Without noise A need not be linear: a `Jpeg` will do. `eta` as in DDIM. Without noise the
-    last guess is made to satisfy A x = y. `steps` network calls, each with its gradient.
+    `sigma` is the deviation of the noise. Given x_t, the clean picture is taken to be normal
+    around the prior's guess with variance 1 - alpha_bar_t. Then the score is the Jacobian of
+    the prior times `A.prox` minus the guess. Without noise A need not be linear, a `Jpeg` will
+    do, and the last guess is made to satisfy A x = y. `eta` as in DDIM. `steps` network calls,
+    each with its gradient.
 
     Raises ValueError for a y that A does not measure and for eta outside [0, 1].
-    Source: Song et al. 2023, Eq. 7 to 9; Eq. (pigdm-score) and (pigdm-guess),
-    book/11_gradients.
+    Source: Song et al. 2023, Eq. 7 to 9;
+    Eq. (pigdm-score) and (pigdm-guess), book/11_gradients.
     """
     check_measurement(y, A, sigma, prior, "linear" if sigma else "inverse")
     check_share(eta=eta)
@@ -52,7 +52,7 @@ def pigdm(
     for t, s, left in travel(prior.schedule.levels(steps)):
 
         def along(x0, t=t):
-            # its gradient is the Jacobian of the prior, transposed, times the vector
+            # Its gradient is the Jacobian of the prior, transposed, times the vector.
             return (x0 * towards(x0.detach(), t)).flatten(1).sum(1)
 
         x0, gradient = guess_and_gradient(prior, x, t, along, clip=False)  # (pigdm-score)

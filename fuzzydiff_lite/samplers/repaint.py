@@ -23,12 +23,11 @@ def replacement(
     noise: Noise | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Fill in the pixels of `y` (B, 3, H, W) in [-1, 1] where the mask `m` is 0; where it is 1
-    the result equals y.
+    """Fill in the pixels of `y` (B, 3, H, W) in [-1, 1] where the mask `m` is 0.
 
-    After each step the known pixels are replaced by the given ones, noised to the level
-    reached. `m` has 0 and 1 only and broadcasts to y. `steps` network calls. Raises ValueError
-    for another y or m.
+    Where it is 1 the result equals y: after each step the known pixels are replaced by the
+    given ones, noised to the level reached. `m` has 0 and 1 only and broadcasts to y. `steps`
+    network calls. Raises ValueError for another y or m.
 
     Source: Sohl-Dickstein et al. 2015, section 2.5, and Song et al. 2021 (score-based SDE),
     appendix I.2; Eq. (replacement), book/07_repaint.
@@ -59,15 +58,14 @@ def repaint(
     jump: int = 1,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """`replacement` that goes back up after each stretch of `jump` steps and walks it `repeats`
-    times in all.
+    """`replacement` that walks each stretch of `jump` steps `repeats` times in all.
 
-    So known and unknown pixels get to agree. `repeats` 10 with `jump` 10 over 250 steps is the
-    paper's setting. `schedule.calls(steps, repeats, jump)` network calls. Raises ValueError for
-    another y or m.
+    In between it goes back up, so known and unknown pixels get to agree. `repeats` 10 with
+    `jump` 10 over 250 steps is the paper's setting. `schedule.calls(steps, repeats, jump)`
+    network calls. Raises ValueError for another y or m.
 
-    Source: Lugmayr et al. 2022, Algorithm 1, corrected; Eq. (replacement) and (resampling),
-    book/07_repaint.
+    Source: Lugmayr et al. 2022, Algorithm 1, corrected;
+    Eq. (replacement) and (resampling), book/07_repaint.
     """
     check_picture(y, prior)
     y = y.to(prior.device)

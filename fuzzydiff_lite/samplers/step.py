@@ -13,8 +13,10 @@ from ..prior import Prior
 
 
 class Step(NamedTuple):
-    """One denoising step: the level reached, the pictures `x` there, the clean pictures `x0`
-    the prior saw in the input, both (B, C, H, W), and the calls of the prior still to come.
+    """One denoising step: the `level` reached and the pictures `x` (B, C, H, W) there.
+
+    `x0`, of the same shape, are the clean pictures that the prior saw in the input, and `left`
+    counts the calls of the prior still to come.
     """
 
     level: int
@@ -24,9 +26,9 @@ class Step(NamedTuple):
 
 
 def run(sampler: Iterable[Step], progress: bool = False) -> Tensor:
-    """Take a sampler to its end and return the pictures it ends with. `progress` shows a bar of
-    calls of the prior.
+    """Take a sampler to its end and return the pictures it ends with.
 
+    `progress` shows a bar of calls of the prior.
     Raises ValueError for a sampler that has no step left.
     """
     step = bar = None
@@ -49,10 +51,10 @@ def clean_guess(prior: Prior, x: Tensor, t: int, clip: bool) -> Tensor:
 def guess_and_gradient(
     prior: Prior, x: Tensor, t: int, value: Callable[[Tensor], Tensor], clip: bool
 ) -> tuple[Tensor, Tensor]:
-    """The prior's x0, and the gradient in x of `value(x0)`, one number a picture, taken before
-    x0 is clipped.
+    """The prior's x0, and the gradient in x of `value(x0)`, one number a picture.
 
-    Neither of the two carries a gradient on. The cost of two to three plain calls.
+    The gradient is taken before x0 is clipped. Neither of the two carries a gradient on. The
+    cost of two to three plain calls.
     """
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach().clone().requires_grad_()

@@ -1,6 +1,4 @@
-"""One step for all methods: mix what is given and what is hallucinated, coefficient by
-coefficient.
-"""
+"""One step for all methods: mix the given and the hallucinated, coefficient by coefficient."""
 
 from __future__ import annotations
 
@@ -50,17 +48,15 @@ def unified(
     start: int | None = None,
     clip: bool = True,
 ) -> Iterator[Step]:
-    """Restore `y`, the given picture or A† of a measurement, (B, 3, H, W), by the `rule` of any
-    method.
+    """Restore `y` (B, 3, H, W), the given picture or A† of a measurement, by a method's `rule`.
 
     `basis` has V_adjoint(x), the coefficients of a picture in an orthonormal basis, and its
-    inverse V(c): an operator, a `Basis`, or the pixels themselves.
-    `rule(alpha_bar_t, alpha_bar_s)` says how a step mixes them. With a level `start`, sampling
-    begins there from the noised y, at the levels that `steps` steps from the top have below it.
-    Without one, `schedule.calls(steps, repeats, jump)` network calls.
+    inverse V(c): an operator, a `Basis`, or the pixels themselves. A step mixes them by
+    `rule(alpha_bar_t, alpha_bar_s)`. With a level `start`, sampling begins there from the
+    noised y, at the levels that `steps` steps from the top have below it. Without one,
+    `schedule.calls(steps, repeats, jump)` network calls.
 
-    Raises ValueError for a y that is no batch of the prior's pictures and for a start outside
-    1..T.
+    Raises ValueError for a y that is no batch of the prior's pictures and a start outside 1..T.
     Eq. (one-formula), book/15_one_formula.
     """
     check_picture(y, prior, bounded=False)
@@ -86,11 +82,10 @@ def unified(
 
 
 def fuzzy_rule(m: Tensor | float, fix: bool = True, variance: float | None = None) -> Rule:
-    """`fuzzy` with the map m over the coefficients; binary it is `repaint` and `ilvr`, 0
-    everywhere `sdedit`.
+    """`fuzzy` with the map m over the coefficients.
 
-    m is the weight of each fusion; with the `variance` of the clean pictures it is the share
-    that a whole run keeps.
+    Binary it is `repaint` and `ilvr`, 0 everywhere `sdedit`. m is the weight of each fusion;
+    with the `variance` of the clean pictures it is the share that a whole run keeps.
     Eq. (rule-fuzzy), book/15_one_formula.
     """
 
@@ -115,11 +110,11 @@ def null_space_rule(seen: Tensor, churn: float = 0.85, trust: float = 1.0) -> Ru
 
 
 def spectral_rule(spread: Tensor, churn: float = 0.85, trust: float = 1.0) -> Rule:
-    """`ddrm`, and with `trust` 1 DDNM+: `spread` is the deviation of the noise in each
-    coefficient, from `A.spread`.
+    """`ddrm`, and with `trust` 1 DDNM+.
 
-    As there, the last step of a measurement without noise trusts fully. Eq. (rule-spectral),
-    book/15_one_formula.
+    `spread` is the deviation of the noise in each coefficient, from `A.spread`. As in `ddrm`,
+    the last step of a measurement without noise trusts fully.
+    Eq. (rule-spectral), book/15_one_formula.
     """
     silent = bool((spread[spread.isfinite()] == 0).all())
 
@@ -150,8 +145,7 @@ def proximal_rule(s: Tensor, sigma: float = 0.0, lam: float = 1.0, churn: float 
 
 
 def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
-    """`pigdm` with the root of alpha_bar_t in the place of its Jacobian: right for pictures
-    that are white noise.
+    """`pigdm` with the root of alpha_bar_t for its Jacobian: right for pictures of white noise.
 
     Eq. (rule-flat), book/15_one_formula.
     """
@@ -163,23 +157,22 @@ def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
 
 
 def share_kept(spread: Tensor, variance: float) -> Tensor:
-    """The share of a measured coefficient that its exact posterior keeps, for clean
-    coefficients of this `variance`.
+    """The share of a measured coefficient that its exact posterior keeps.
 
-    `spread` is the deviation of the noise in the coefficient: 0 gives 1, infinity gives 0. As m
-    of a run, it makes `fuzzy` listen to noise. Eq. (share-kept), book/15_one_formula.
+    Clean coefficients have this `variance`; `spread` is the deviation of the noise in the
+    coefficient: 0 gives 1, infinity gives 0. As m of a run, it makes `fuzzy` listen to noise.
+    Eq. (share-kept), book/15_one_formula.
     """
     return variance / (variance + spread**2)
 
 
 def whiten(A: Operator, y: Tensor, deviation: Tensor) -> tuple[Operator, Tensor, float]:
-    """The same measurement with the same noise everywhere, for any sampler:
-    (operator, measurement, sigma).
+    """The same measurement with the same noise everywhere: (operator, measurement, sigma).
 
-    `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number of y = A x + noise, in
-    units of [-1, 1]; infinite where y says nothing. Raises ValueError for other values, where
-    all are infinite, and for an `A` whose singular values differ. Eq. (whitening),
-    book/15_one_formula.
+    Any sampler takes them. `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number
+    of y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Raises ValueError
+    for other values, where all are infinite, and for an `A` whose singular values differ.
+    Eq. (whitening), book/15_one_formula.
     """
     sigma = float(deviation.min())
     if not 0 < sigma < float("inf"):  # false for NaN too
