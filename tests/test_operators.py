@@ -532,6 +532,7 @@ EYE = torch.eye(4)
         (lambda: Blur.motion(0.0), "got 0.0"),
         (lambda: Blur.motion(63), "at most 62"),
         (lambda: Blur.motion(5, float("nan")), "finite"),
+        (lambda: Inpaint(torch.ones(1, 1, 8, 8)) @ Blur(torch.zeros(3, 3), 8), "closed form"),
         (lambda: WalshHadamard(0.0), r"\(0, 1\]"),
         (lambda: WalshHadamard(1.1), r"\(0, 1\]"),
         (lambda: WalshHadamard(0.5, 48), "power of two"),

@@ -171,8 +171,11 @@ class Masked(Operator):
         self._seen = s > 0
         strength = s[self._seen]
         measured = inner.U(torch.zeros(1, *s.shape)) if s.ndim == 3 else None
-        even = strength.max() <= (1 + 1e-9) * strength.min()
-        if measured is None or strength.numel() != measured.numel() or not even:
+        if (
+            measured is None
+            or strength.numel() != measured.numel()
+            or strength.max() > (1 + 1e-9) * strength.min()
+        ):
             raise ValueError(
                 f"a mask after {type(inner).__name__} has no singular values in closed form"
             )
