@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from .noise import Noise
 from .plots import sheet
 from .prior import GaussianPrior
 from .samplers import fuzzy, run
-from .widgets import data_uri, webp
+from .widgets import attribute, data_uri, webp
 
 SIZE = 32  # pixels of the side of a picture
 SCRIPTS = ["noise.js", "fuzzy.js", "painter.js"]
@@ -128,10 +127,8 @@ class Painter:
             f"A face whose {self._spec['start']} is not trusted, covered in blue, "
             "and beside it what is restored there."
         )
-        spec = html.escape(json.dumps(self._spec, ensure_ascii=False), quote=False)
-        spec = spec.replace("'", "&#39;")
         return (
-            f"<style>{style}</style><fuzzy-painter data-spec='{spec}'>"
+            f"<style>{style}</style><fuzzy-painter data-spec='{attribute(self._spec)}'>"
             f"<img class='fallback' src='{data_uri('webp', webp(image, quality=90))}' "
             f"alt='{alt}' width='512' height='256'>"
             f"</fuzzy-painter><script>{''.join(scripts)}</script>"

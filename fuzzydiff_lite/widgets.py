@@ -67,6 +67,12 @@ def webp(image: Image.Image, **options) -> bytes:
     return file.getvalue()
 
 
+def attribute(spec: dict) -> str:
+    """What a page's script reads as JSON, as the value of an attribute in single quotes."""
+    text = html.escape(json.dumps(spec, ensure_ascii=False), quote=False)
+    return text.replace("'", "&#39;")  # double quotes stay: JSON is full of them
+
+
 def data_uri(kind: str, data: bytes) -> str:
     """A picture file as the address of a page that holds it itself."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
@@ -237,9 +243,7 @@ class Explorer(ipywidgets.VBox):
         spec["sliders"] = [name for name, c in self._controls.items() if isinstance(c, slider)]
         picture = self._img(image, self._grid.scale, self.values)
         fallback = f"{picture}<p><span>{html.escape(text)}</span></p>"
-        data = html.escape(json.dumps(spec, ensure_ascii=False), quote=False)
-        data = data.replace("'", "&#39;")
-        return f"<fuzzy-explorer data-spec='{data}'>{fallback}</fuzzy-explorer>"
+        return f"<fuzzy-explorer data-spec='{attribute(spec)}'>{fallback}</fuzzy-explorer>"
 
     def _repr_mimebundle_(self, **kwargs):
         where = ", ".join(f"{name} = {label(value)}" for name, value in self.values.items())
