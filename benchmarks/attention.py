@@ -27,7 +27,6 @@ from fuzzydiff_lite.attention import (
     likeness,
     residuals,
     squared,
-    tone_of,
 )
 from fuzzydiff_lite.data import FOLDER, crop_square, from_uint8, load_faces64, to_tensor
 from fuzzydiff_lite.metrics import auroc, average_precision, psnr, ssim
@@ -102,7 +101,7 @@ def summary(r: Tensor, x: Tensor, prior: Prior, settings: dict) -> Statistics:
     """What `fit` makes of faces x with the residuals r."""
     e = squared(r, settings["blur"]).double()
     mean, deviation = e.mean(0).float(), e.std(0, correction=0).float()
-    facts = {"tone": tone_of(prior), "weights": prior.weights, "pictures": len(r)}
+    facts = {"tone": prior.tone, "weights": prior.weights, "pictures": len(r)}
     return Statistics(mean, deviation, x.mean(0), **settings, **facts)
 
 
@@ -162,7 +161,7 @@ def main() -> None:
         ("shared", 256, SHARED),
     ]:
         source = mono if name == "mono" else prior
-        x = good(tone_of(source), count)
+        x = good(source.tone, count)
         usual[name] = taken(f"good-{name}", source, x, settings, 1)
         statistics[name] = summary(usual[name], x, source, settings)
         if name in ("colour", "mono", "paper"):

@@ -101,7 +101,7 @@ def by_sigma(prior: Prior, damage: str, y: Tensor) -> dict[str, Tensor]:
 
 def table(prior: Prior, true: Tensor) -> dict[str, dict]:
     """All damages but the hole by all ways: {damage: {way: scores}}."""
-    variances = {name: basis.variances(prior.net.gaussian()) for name, basis in BASES.items()}
+    variances = {name: prior.net.gaussian().variances_in(basis) for name, basis in BASES.items()}
     rows = {}
     for damage, (y, sizes) in damages(true).items():
         ways = {"given": y.clamp(-1, 1)}
@@ -134,7 +134,7 @@ def holes(prior: Prior, true: Tensor) -> dict[str, dict]:
         y = HOLE * (true + sigma * Noise(9)(true.shape))
         plan = {"pixels": (prior.variance, HOLE, None)}
         for name, basis in BASES.items():
-            v = basis.variances(prior.net.gaussian())
+            v = prior.net.gaussian().variances_in(basis)
             plan[name] = v, shares(v, sigma**2) * basis.weights([1] * 7, HOLE), basis
         ways = {
             name: kept(prior, f"{damage} {name}", restored, v, y, m, "run", basis)
@@ -159,7 +159,7 @@ def frames(prior: Prior, true: Tensor) -> None:
     sliders = [[k in g for g in GROUPS.values()].index(True) for k in range(7)]  # of the bands
     dct = BASES["dct"]
     m = torch.cat([dct.weights([w[i] for i in sliders]) for w in settings])
-    v = dct.variances(prior.net.gaussian())
+    v = prior.net.gaussian().variances_in(dct)
     done = {}
     for name in AXES["damage"]:
         y = given[name].expand(len(settings), -1, -1, -1)

@@ -36,7 +36,7 @@ from fuzzydiff_lite import GaussianPrior, Noise, Prior, load_prior, run
 from fuzzydiff_lite.data import from_uint8, load_faces64, to_uint8
 from fuzzydiff_lite.features import frechet, hog
 from fuzzydiff_lite.plots import sheet
-from fuzzydiff_lite.prior import fit_gaussian
+from fuzzydiff_lite.priors import fit_gaussian
 from fuzzydiff_lite.samplers import ddim, ddpm
 from fuzzydiff_lite.unet import TONES
 from fuzzydiff_lite.weights import load_net

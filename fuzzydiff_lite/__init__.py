@@ -2,7 +2,9 @@
 
 from . import masks
 from .noise import Noise
-from .prior import EmpiricalPrior, GaussianPrior, Prior
+from .priors.empirical import EmpiricalPrior
+from .priors.gaussian import GaussianPrior
+from .priors.prior import Prior
 from .samplers import run
 from .schedule import Schedule
 from .weights import load_prior

@@ -17,10 +17,9 @@ from torch import Tensor
 
 from .data import FOLDER
 from .noise import Noise
-from .prior import Prior
+from .priors.prior import Prior
 from .samplers import fuzzy, run, sdedit
 from .samplers.checks import check_picture
-from .unet import TONES
 
 DEPTHS = (100, 200, 400, 700)
 PAPER = {
@@ -172,7 +171,7 @@ class Statistics:
             raise ValueError(
                 f"the statistics belong to the weights {other}, the prior has {own}: {advice}"
             )
-        tone, shape = tone_of(prior), tuple(self.mean.shape)
+        tone, shape = prior.tone, tuple(self.mean.shape)
         if self.tone != tone:
             raise ValueError(
                 f"the statistics are of tone {self.tone}, the prior of {tone}: {advice}"
@@ -182,11 +181,6 @@ class Statistics:
                 f"the statistics are of shape {shape}, the pictures {prior.shape}: {advice}"
             )
         return self
-
-
-def tone_of(prior: Prior) -> str:
-    """The tone a prior was loaded with, "none" where it has no label."""
-    return "none" if prior.label is None else TONES[prior.label]
 
 
 def fit(
@@ -214,7 +208,7 @@ def fit(
         raise ValueError(f"statistics need at least two pictures, got {count}")
     mean = total / count
     deviation = (square / count - mean**2).clamp(min=0).sqrt()
-    made = tuple(depths), steps, draws, blur, shared, tone_of(prior), prior.weights, count
+    made = tuple(depths), steps, draws, blur, shared, prior.tone, prior.weights, count
     return Statistics(mean.float(), deviation.float(), (faces / count).float(), *made)
 
 
@@ -223,10 +217,10 @@ def load_statistics(prior: Prior, paper: bool = False) -> Statistics:
 
     Raises ValueError for a prior with other weights or another tone than they were made with.
     """
-    path = FOLDER / f"attention-{'paper' if paper else tone_of(prior)}.safetensors"
+    path = FOLDER / f"attention-{'paper' if paper else prior.tone}.safetensors"
     if not path.is_file():
         raise ValueError(
-            f"no statistics ship for the tone {tone_of(prior)}: "
+            f"no statistics ship for the tone {prior.tone}: "
             "fit them with `fuzzydiff attention fit`"
         )
     return Statistics.load(path).check(prior)

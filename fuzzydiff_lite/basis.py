@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from .operators.linear import on
-from .prior import GaussianPrior
+
+
+@functools.lru_cache(maxsize=64)
+def on(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A table, converted once for each device and precision, not in every step."""
+    with torch.inference_mode(False):  # what is kept may be needed with gradients later
+        return table.to(device, dtype)
 
 
 class Pixels:
@@ -108,15 +114,6 @@ class Basis:
             raise ValueError(f"a map (B, C, {size}, {size}) is wanted, got {given}")
         weights, power = _trusted(weights).to(pixels), self.matrix.square().to(pixels)
         return weights * (power @ _trusted(pixels) @ power.T).clamp(max=1)  # but for rounding
-
-    def variances(self, prior: GaussianPrior) -> Tensor:
-        """The variance of each coefficient (C, size, size) of the pictures of a Gaussian prior.
-
-        Given to `fuzzy` as its `variance`, it makes m per run mean the same in every
-        coefficient. Eq. (coefficient-variance), book/14_frequency.
-        """
-        power = self.V_adjoint(prior.directions.T.unflatten(1, prior.shape)).square()
-        return prior.rest + torch.einsum("k,kchw->chw", prior.variances - prior.rest, power)
 
 
 def _power_of_two(size):

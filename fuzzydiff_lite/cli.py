@@ -17,9 +17,10 @@ from .files import beside, check_not_lost, check_output, faces, in_folder, read,
 from .noise import Noise, Shared
 from .options import parser
 from .plots import sheet
-from .prior import Prior
+from .priors.prior import Prior
 from .restore import TASKS, Given, calls, restorer, settings
-from .samplers import classifier_free, ddim, ddpm, run
+from .priors import classifier_free
+from .samplers import ddim, ddpm, run
 from .train import Recipe, train
 from .weights import load_prior
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from .noise import Noise
-from .prior import GaussianPrior, Prior
+from .priors.gaussian import GaussianPrior
+from .priors.prior import Prior
 from .samplers.step import clean_guess
 from .steps import noise_to, posterior
 

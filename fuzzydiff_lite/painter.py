@@ -15,7 +15,7 @@ from torch import Tensor
 from .data import FOLDER, from_uint8, to_uint8
 from .noise import Noise
 from .plots import sheet
-from .prior import GaussianPrior
+from .priors.gaussian import GaussianPrior
 from .samplers import fuzzy, run
 from .widgets import attribute, data_uri, webp
 

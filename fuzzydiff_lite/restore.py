@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import samplers
 from .noise import Noise
-from .prior import Prior
+from .priors.prior import Prior
 from .samplers import Step
 from .schedule import Schedule
 from .schedule import calls as walk_calls

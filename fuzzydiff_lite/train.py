@@ -21,7 +21,7 @@ from tqdm import tqdm
 from .data import from_uint8, load_faces64
 from .noise import Noise
 from .plots import sheet
-from .prior import fit_gaussian
+from .priors.gaussian import fit_gaussian
 from .samplers import ddim, run
 from .unet import TONES, FaceNet
 from .weights import load_net, load_prior, save_net

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .prior import GaussianPrior
+from .priors.gaussian import GaussianPrior
 from .schedule import Schedule
 from .steps import gaussian_denoiser
 

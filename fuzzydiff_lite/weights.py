@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .data import FOLDER
-from .prior import Prior
+from .priors.prior import Prior
 from .schedule import Schedule
 from .unet import TONES, FaceNet
 
@@ -34,7 +34,7 @@ def load_prior(
     for parameter in net.parameters():  # the Gaussian's buffers stay in float32
         parameter.data = parameter.data.to(dtype)
     shape, label = (3, net.size, net.size), TONES.index(tone)
-    prior = Prior(net, Schedule.linear(), shape, "v", label, device)
+    prior = Prior(net, Schedule.linear(), shape, "v", label, device, TONES)
     prior.variance, prior.weights = net.gaussian().variance, SHA256.get(name) or sha256(name)
     return prior
 

@@ -20,7 +20,7 @@ from fuzzydiff_lite.attention import (
     z_scores,
 )
 from fuzzydiff_lite.data import london
-from fuzzydiff_lite.prior import GaussianPrior
+from fuzzydiff_lite.priors import GaussianPrior
 from fuzzydiff_lite.samplers import run, sdedit
 
 V = 0.02  # variance of the toy's pixels, so small that hardly any is clipped

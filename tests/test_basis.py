@@ -110,9 +110,9 @@ def test_variances_are_those_of_the_coefficients(prior):
         # One wave a row.
         V = basis.V(torch.eye(3 * SIZE**2).double().reshape(-1, 3, SIZE, SIZE)).flatten(1)
         covariance = prior.directions @ prior.variances.diag() @ prior.directions.T
-        assert_close(basis.variances(prior).flatten(), (V @ covariance @ V.T).diag())
+        assert_close(prior.variances_in(basis).flatten(), (V @ covariance @ V.T).diag())
     rest = GaussianPrior(torch.zeros(3, SIZE, SIZE), 0.2)
-    assert_close(Basis.dct(SIZE).variances(rest), torch.full((3, SIZE, SIZE), 0.2))
+    assert_close(rest.variances_in(Basis.dct(SIZE)), torch.full((3, SIZE, SIZE), 0.2))
 
 
 @pytest.mark.parametrize(

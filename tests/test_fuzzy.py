@@ -7,7 +7,7 @@ import torch
 
 from fuzzydiff_lite import GaussianPrior, Noise, load_prior, run
 from fuzzydiff_lite.noise import Replay
-from fuzzydiff_lite.prior import variance_along
+from fuzzydiff_lite.priors import variance_along
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.schedule import Schedule, travel
 from fuzzydiff_lite.steps import fuse, fusion_weight, posterior

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fuzzydiff_lite import EmpiricalPrior, GaussianPrior, Prior, Schedule
-from fuzzydiff_lite.prior import fit_gaussian
+from fuzzydiff_lite.priors import fit_gaussian
 
 SCHEDULE = Schedule.linear()
 

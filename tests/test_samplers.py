@@ -9,8 +9,8 @@ import torch
 from fuzzydiff_lite import GaussianPrior, Noise, Prior, run, samplers
 from fuzzydiff_lite.noise import Replay
 from fuzzydiff_lite.operators import Gray
+from fuzzydiff_lite.priors import classifier_free
 from fuzzydiff_lite.samplers import (
-    classifier_free,
     ddim,
     ddnm,
     ddpm,
@@ -30,6 +30,7 @@ from fuzzydiff_lite.samplers import (
 from fuzzydiff_lite.samplers.unified import fuzzy_rule
 from fuzzydiff_lite.schedule import travel
 from fuzzydiff_lite.steps import noise_to, posterior
+from fuzzydiff_lite.unet import TONES
 
 TOY = GaussianPrior.from_covariance(
     torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64).reshape(3, 1, 1),
@@ -261,7 +262,7 @@ def test_classifier_free_guidance_extrapolates_from_no_label():
     def net(x, levels, labels):  # a "network" whose x0 is its label
         return torch.ones_like(x) * labels[:, None, None, None]
 
-    prior, x = Prior(net, TOY.schedule, (1, 1, 1), "x0", label=0), torch.zeros(2, 1, 1, 1)
+    prior, x = Prior(net, TOY.schedule, (1, 1, 1), "x0", 0, labels=TONES), torch.zeros(2, 1, 1, 1)
     for scale in (0.0, 1.0, 3.0):  # tones are numbered colour 0, mono 1, none 2
         assert (classifier_free(prior, "mono", scale).x0(x, 5) == 2 + scale * (1 - 2)).all()
         assert (classifier_free(prior, "colour", scale).x0(x, 5) == 2 + scale * (0 - 2)).all()

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 import torch
 
-from fuzzydiff_lite.prior import fit_gaussian
+from fuzzydiff_lite.priors import fit_gaussian
 from fuzzydiff_lite.train import Recipe, Trainer, _as_drawn, eps_mse, train, v_loss
 from fuzzydiff_lite.unet import FaceNet
 from fuzzydiff_lite.weights import load_net

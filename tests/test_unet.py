@@ -3,7 +3,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fuzzydiff_lite import Schedule, load_prior
-from fuzzydiff_lite.prior import GaussianPrior
+from fuzzydiff_lite.priors import GaussianPrior
 from fuzzydiff_lite.unet import TONES, FaceNet
 from fuzzydiff_lite.weights import SHA256, load_net, save_net
 

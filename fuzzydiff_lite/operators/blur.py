@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .linear import Operator, on
+from ..basis import on
+from .linear import Operator
 
 # A share of the picture: what a blur damps below it is drowned by the rounding of a file.
 LOST = 0.01

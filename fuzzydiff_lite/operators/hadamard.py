@@ -7,7 +7,8 @@ import math
 import torch
 
 from ..noise import Noise
-from .linear import Operator, on
+from ..basis import on
+from .linear import Operator
 
 # Which coefficients are measured shares no number with masks and with measurement noise.
 BRANCH = 4

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..basis import on
 from ..noise import Noise
 
 # Measurement noise shares no number with what a sampler or a mask of the same seed draws.
 BRANCH = 3
-
-
-@functools.lru_cache(maxsize=64)
-def on(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """An operator's table, converted once for each device and precision, not in every step."""
-    with torch.inference_mode(False):  # what is kept may be needed with gradients later
-        return table.to(device, dtype)
 
 
 class Operator:

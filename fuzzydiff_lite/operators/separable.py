@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .linear import Operator, on
+from ..basis import on
+from .linear import Operator
 
 
 class Separable(Operator):

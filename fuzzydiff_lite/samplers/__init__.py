@@ -7,7 +7,6 @@ from .ddrm import ddrm, ddrm_jpeg
 from .diffpir import diffpir
 from .dps import dps, mcg
 from .fuzzy import fuzzy
-from .guidance import classifier_free, classifier_guided
 from .ilvr import ilvr, sdedit
 from .pigdm import pigdm
 from .repaint import repaint, replacement
@@ -16,8 +15,6 @@ from .unified import unified
 
 __all__ = [
     "Step",
-    "classifier_free",
-    "classifier_guided",
     "ddim",
     "ddnm",
     "ddpm",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..operators import Operator
-from ..prior import Prior
+from ..priors.prior import Prior
 
 
 def check_picture(y: Tensor, prior: Prior, bounded: bool = True) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..noise import Noise
-from ..prior import Prior
+from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import posterior
 from .step import Step, clean_guess

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from ..noise import Noise
-from ..prior import Prior
+from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import churn_step, eps_from_x0, noise_to, spectral_step
 from .checks import check_level, check_measurement, check_share

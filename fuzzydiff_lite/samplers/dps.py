@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from ..noise import Noise
-from ..prior import Prior
+from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import noise_to, posterior
 from .checks import check_measurement

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..basis import Pixels
 from ..noise import Noise
-from ..prior import Prior
+from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import fuse, fusion_weight, noise_to, posterior, renoise
 from .checks import check_map, check_per, check_picture

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..noise import Noise
-from ..prior import Prior
+from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import noise_to, posterior, renoise
 from .checks import check_mask, check_picture

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..prior import Prior
+from ..priors.prior import Prior
 
 
 class Step(NamedTuple):

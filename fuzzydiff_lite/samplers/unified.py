@@ -11,7 +11,7 @@ from torch import Tensor
 from ..basis import Pixels
 from ..noise import Noise
 from ..operators import Inpaint, Operator
-from ..prior import Prior
+from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import eps_from_x0, fusion_weight, noise_to, renoise
 from .checks import check_level, check_picture

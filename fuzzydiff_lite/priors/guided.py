@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..prior import Prior
-from ..unet import TONES
+from .prior import Prior
 
 
 def classifier_free(prior: Prior, tone: str, scale: float) -> Prior:
@@ -17,11 +16,12 @@ def classifier_free(prior: Prior, tone: str, scale: float) -> Prior:
     Every call costs two network calls. Give it to any sampler. Raises ValueError for an unknown
     tone and for a prior without labels. Eq. (classifier-free), book/05_sampling.
     """
-    if prior.label is None or tone not in TONES:
+    if prior.label is None or tone not in prior.labels:
+        known = ", ".join(prior.labels) or "none"
         raise ValueError(
-            f"guidance needs a prior with labels and a tone of {', '.join(TONES)}, got {tone!r}"
+            f"guidance needs a prior with labels and one of them, here {known}, got {tone!r}"
         )
-    return Guided(prior, TONES.index(tone), scale)
+    return Guided(prior, prior.labels.index(tone), scale)
 
 
 class Guided(Prior):
@@ -29,9 +29,9 @@ class Guided(Prior):
 
     def __init__(self, prior: Prior, label: int, scale: float):
         same = prior.net, prior.schedule, prior.shape, prior.predicts
-        super().__init__(*same, label, prior.device)
+        super().__init__(*same, label, prior.device, prior.labels)
         self.scale = scale
-        self.unlabelled = Prior(*same, TONES.index("none"), prior.device)
+        self.unlabelled = Prior(*same, prior.labels.index("none"), prior.device, prior.labels)
 
     def _x0(self, x, t):
         free = self.unlabelled._x0(x, t)

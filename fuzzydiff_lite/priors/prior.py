@@ -1,0 +1,87 @@
+"""Priors: what a sampler knows about clean pictures, asked by one question, "E[x0 | x_t]?".
+
+`Prior` wraps any denoising network; `GaussianPrior` and `EmpiricalPrior` answer exactly, for
+teaching and tests.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..schedule import Schedule
+from ..steps import eps_from_x0, gaussian_denoiser, x0_from_eps
+
+
+class Prior:
+    """A denoiser: `prior.x0(x, t)` and `prior.eps(x, t)` for pictures x (B, *shape) at level t.
+
+    `net(x, levels)` or, with a `label`, `net(x, levels, labels)` gets levels and labels as (B,)
+    integer tensors and returns what it `predicts`: "v", "eps" or "x0". More channels than the
+    picture has (a learned variance) are cut. Gradients flow where `x` requires them and nowhere
+    else.
+
+    `labels` names what the network can be told, in the order of its label numbers.
+    `variance`, where it is known, is the variance of the clean pictures along the line from
+    their mean to one of them, see `variance_along`. `weights` is the SHA-256 of the file the
+    network came from, if any.
+
+    Raises ValueError for another shape, a level outside 1..T, or an unknown `predicts`.
+    Eq. (v-prediction), book/04_network.
+    """
+
+    label: int | None = None
+    labels: tuple[str, ...] = ()
+    variance: float | None = None
+    weights: str | None = None
+
+    def __init__(
+        self,
+        net,
+        schedule: Schedule,
+        shape=(3, 64, 64),
+        predicts="v",
+        label=None,
+        device="cpu",
+        labels: tuple[str, ...] = (),
+    ):
+        if predicts not in ("v", "eps", "x0"):
+            raise ValueError(f'predicts must be "v", "eps" or "x0", got {predicts!r}')
+        self.net, self.schedule, self.shape = net, schedule, tuple(shape)
+        self.predicts, self.label, self.labels = predicts, label, labels
+        self.device, self.dtype = torch.device(device), torch.float32
+
+    @property
+    def tone(self) -> str:
+        """The name of the label it is told, "none" without one."""
+        return "none" if self.label is None else self.labels[self.label]
+
+    def x0(self, x: Tensor, t: int) -> Tensor:
+        """The expected clean picture E[x0 | x_t], not clipped; shape of x."""
+        self._check(x, t)
+        with torch.set_grad_enabled(x.requires_grad):
+            return self._x0(x, t)
+
+    def eps(self, x: Tensor, t: int) -> Tensor:
+        """The expected noise in x. Eq. (eps-from-x0), book/02_posterior."""
+        return eps_from_x0(x, self.x0(x, t), self.schedule.alpha_bar[t])
+
+    def _x0(self, x, t):
+        levels = torch.full((len(x),), t, device=x.device)
+        labels = () if self.label is None else (torch.full_like(levels, self.label),)
+        out = self.net(x, levels, *labels)[:, : x.shape[1]]
+        a = self.schedule.alpha_bar[t]
+        if self.predicts == "x0":
+            return out
+        if self.predicts == "eps":
+            return x0_from_eps(x, out, a)
+        return a.sqrt() * x - (1 - a).sqrt() * out
+
+    def _check(self, x, t):
+        if tuple(x.shape[1:]) != self.shape:
+            shape = ", ".join(map(str, self.shape))
+            raise ValueError(
+                f"this prior knows pictures of shape (B, {shape}), got {tuple(x.shape)}"
+            )
+        if not 1 <= t <= self.schedule.T:
+            raise ValueError(f"level must be between 1 and {self.schedule.T}, got {t}")
