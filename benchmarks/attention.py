@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fuzzydiff_lite import Noise, Prior, damage, load_prior, run
+from fuzzydiff_lite import Noise, Prior, load_prior, run
+from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.attention import (
     DEPTHS,
     LEAST_LIKENESS,
@@ -28,7 +29,7 @@ from fuzzydiff_lite.attention import (
     residuals,
     squared,
 )
-from fuzzydiff_lite.data import FOLDER, crop_square, from_uint8, load_faces64, to_tensor
+from fuzzydiff_lite.data import crop_square, damage, from_uint8, load_faces64, to_tensor
 from fuzzydiff_lite.metrics import auroc, average_precision, psnr, ssim
 from fuzzydiff_lite.plots import sheet
 from fuzzydiff_lite.samplers import fuzzy, sdedit

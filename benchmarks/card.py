@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from fuzzydiff_lite.data import FOLDER
+from fuzzydiff_lite.assets import FOLDER
 
 DATA, CARD = Path(__file__).parents[1] / "book" / "data", FOLDER / "README.md"
 WEIGHTS = ("stage 1", "stage 2", "shipped")  # the rows of elbo.json, old to new

@@ -27,7 +27,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from fuzzydiff_lite import Noise, Prior, Schedule
-from fuzzydiff_lite.data import FOLDER, from_uint8, load_faces64, to_image
+from fuzzydiff_lite.assets import FOLDER
+from fuzzydiff_lite.data import from_uint8, load_faces64, to_image
 from fuzzydiff_lite.elbo import step_term, top_term
 from fuzzydiff_lite.steps import noise_to
 from fuzzydiff_lite.unet import TONES, FaceNet

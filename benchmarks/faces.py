@@ -9,7 +9,8 @@ from collections import defaultdict
 import torch
 from torch import Tensor
 
-from fuzzydiff_lite.data import FOLDER, from_uint8, load_faces64
+from fuzzydiff_lite.assets import FOLDER
+from fuzzydiff_lite.data import from_uint8, load_faces64
 from fuzzydiff_lite.plots import sheet
 
 PORTRAIT = "wiki_007166"

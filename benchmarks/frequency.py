@@ -101,7 +101,9 @@ def by_sigma(prior: Prior, damage: str, y: Tensor) -> dict[str, Tensor]:
 
 def table(prior: Prior, true: Tensor) -> dict[str, dict]:
     """All damages but the hole by all ways: {damage: {way: scores}}."""
-    variances = {name: prior.net.gaussian().variances_in(basis) for name, basis in BASES.items()}
+    variances = {
+        name: prior.net.gaussian().variances_in(basis) for name, basis in BASES.items()
+    }
     rows = {}
     for damage, (y, sizes) in damages(true).items():
         ways = {"given": y.clamp(-1, 1)}

@@ -10,7 +10,8 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from fuzzydiff_lite import GaussianPrior
-from fuzzydiff_lite.data import FOLDER, astronaut, people
+from fuzzydiff_lite.assets import FOLDER
+from fuzzydiff_lite.data import astronaut, people
 from fuzzydiff_lite.painter import SIZE, save
 from fuzzydiff_lite.weights import SHA256, load_net
 

@@ -3,7 +3,7 @@
 import torch
 
 from fuzzydiff_lite import Noise, load_prior, run
-from fuzzydiff_lite.data import FOLDER
+from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.plots import sheet
 from fuzzydiff_lite.samplers import ddim
 from fuzzydiff_lite.weights import SHA256

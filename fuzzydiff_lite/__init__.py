@@ -1,7 +1,7 @@
 """Restoring pictures with a diffusion prior: the package behind the book."""
 
-from . import masks
 from .noise import Noise
+from .operators import masks
 from .priors.empirical import EmpiricalPrior
 from .priors.gaussian import GaussianPrior
 from .priors.prior import Prior

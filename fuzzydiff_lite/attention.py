@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .data import FOLDER
+from .assets import FOLDER
 from .noise import Noise
 from .priors.prior import Prior
 from .samplers import fuzzy, run, sdedit

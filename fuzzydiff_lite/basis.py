@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 
-
 @functools.lru_cache(maxsize=64)
 def on(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     """A table, converted once for each device and precision, not in every step."""

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor
 
 from . import attention
-from .data import faces64_folder, to_image
+from .data.faces64 import faces64_folder
+from .data.pictures import to_image
 from .files import beside, check_not_lost, check_output, faces, in_folder, read, stack
 from .noise import Noise, Shared
 from .options import parser
 from .plots import sheet
+from .priors import classifier_free
 from .priors.prior import Prior
 from .restore import TASKS, Given, calls, restorer, settings
-from .priors import classifier_free
 from .samplers import ddim, ddpm, run
 from .train import Recipe, train
 from .weights import load_prior

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from . import masks
-from .data import crop_square, from_uint8, load_faces64, open_picture, to_image, to_tensor
-from .operators import AveragePool, Blur, Denoise, Gray, Inpaint, Jpeg
+from .data.faces64 import load_faces64
+from .data.pictures import crop_square, from_uint8, open_picture, to_image, to_tensor
+from .operators import AveragePool, Blur, Denoise, Gray, Inpaint, Jpeg, masks
 from .restore import Given
 
 

@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from . import build, masks
+from .data import build
+from .operators import masks
 from .restore import TASKS
 from .train import Recipe
 from .unet import TONES

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .data import FOLDER, from_uint8, to_uint8
+from .assets import FOLDER
+from .data.pictures import from_uint8, to_uint8
 from .noise import Noise
 from .plots import sheet
 from .priors.gaussian import GaussianPrior

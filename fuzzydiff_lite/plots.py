@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from .data import to_image
+from .data.pictures import to_image
 
 DPI = 100
 CELL = 128  # pixels of the page that one picture of `show` takes at scale 1

@@ -18,7 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
-from .data import from_uint8, load_faces64
+from .data.faces64 import load_faces64
+from .data.pictures import from_uint8
 from .noise import Noise
 from .plots import sheet
 from .priors.gaussian import fit_gaussian

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .data import FOLDER
+from .assets import FOLDER
 from .priors.prior import Prior
 from .schedule import Schedule
 from .unet import TONES, FaceNet

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fuzzydiff_lite import Noise, attention, damage, load_prior
+from fuzzydiff_lite import Noise, attention, load_prior
 from fuzzydiff_lite.attention import (
     LEAST_LIKENESS,
     PAPER,
@@ -19,7 +19,7 @@ from fuzzydiff_lite.attention import (
     trust,
     z_scores,
 )
-from fuzzydiff_lite.data import london
+from fuzzydiff_lite.data import damage, london
 from fuzzydiff_lite.priors import GaussianPrior
 from fuzzydiff_lite.samplers import run, sdedit
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fuzzydiff_lite import Noise, attention, cli, damage
-from fuzzydiff_lite.data import london, open_picture, to_image, to_tensor, to_uint8
+from fuzzydiff_lite import Noise, attention, cli
+from fuzzydiff_lite.data import damage, london, open_picture, to_image, to_tensor, to_uint8
 from fuzzydiff_lite.weights import load_prior
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from fuzzydiff_lite import Noise, damage
-from fuzzydiff_lite.data import london
+from fuzzydiff_lite import Noise
+from fuzzydiff_lite.data import damage, london
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from PIL import Image
 
 from benchmarks.faces import PORTRAIT, londoners
 from fuzzydiff_lite import data
+from fuzzydiff_lite.assets import FOLDER
 
 ROWS = [
     ("anna", "london", "colour", "train"),
@@ -151,7 +152,7 @@ def test_the_pictures_of_the_book():
 
 @pytest.mark.parametrize("faces, columns", [(data.people, 16), (data.london, 5)])
 def test_a_sheet_is_read_row_by_row(faces, columns):
-    whole = np.asarray(Image.open(data.FOLDER / f"{faces.__name__}.webp").convert("RGB"))
+    whole = np.asarray(Image.open(FOLDER / f"{faces.__name__}.webp").convert("RGB"))
     second_row_second_column = data.to_image(faces(columns + 2)[-1])
     assert np.array_equal(np.asarray(second_row_second_column), whole[64:128, 64:128])
 
@@ -172,7 +173,7 @@ def test_the_portrait_has_no_colour_and_the_london_faces_have():
 
 
 def test_the_real_faces_weigh_little():
-    files = data.FOLDER / "london.webp", data.FOLDER / "portrait.webp"
+    files = FOLDER / "london.webp", FOLDER / "portrait.webp"
     assert sum(file.stat().st_size for file in files) < 300_000
 
 

@@ -180,7 +180,7 @@ def test_a_gaussian_counts_its_rest():
 
 
 def test_the_shipped_prior_knows_its_variance_and_its_file():
-    from fuzzydiff_lite.data import FOLDER
+    from fuzzydiff_lite.assets import FOLDER
 
     prior = load_prior(device="cpu")
     gaussian = prior.net.gaussian()

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from fuzzydiff_lite.data import FOLDER
+from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.noise import Noise, standard_normal
 
 FILE = FOLDER / "noise.js"

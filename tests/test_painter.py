@@ -14,8 +14,8 @@ from test_pages import browser, opened  # noqa: F401 (a fixture)
 
 from benchmarks import painter as bench
 from fuzzydiff_lite import GaussianPrior, Noise, masks, run
+from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.cli import main
-from fuzzydiff_lite.data import FOLDER
 from fuzzydiff_lite.files import read
 from fuzzydiff_lite.painter import SETTINGS, SHAPES, SIZE, Painter, save, shape
 from fuzzydiff_lite.samplers import fuzzy

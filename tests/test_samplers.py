@@ -262,7 +262,10 @@ def test_classifier_free_guidance_extrapolates_from_no_label():
     def net(x, levels, labels):  # a "network" whose x0 is its label
         return torch.ones_like(x) * labels[:, None, None, None]
 
-    prior, x = Prior(net, TOY.schedule, (1, 1, 1), "x0", 0, labels=TONES), torch.zeros(2, 1, 1, 1)
+    prior, x = (
+        Prior(net, TOY.schedule, (1, 1, 1), "x0", 0, labels=TONES),
+        torch.zeros(2, 1, 1, 1),
+    )
     for scale in (0.0, 1.0, 3.0):  # tones are numbered colour 0, mono 1, none 2
         assert (classifier_free(prior, "mono", scale).x0(x, 5) == 2 + scale * (1 - 2)).all()
         assert (classifier_free(prior, "colour", scale).x0(x, 5) == 2 + scale * (0 - 2)).all()

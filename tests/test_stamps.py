@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.attention import Statistics
-from fuzzydiff_lite.data import FOLDER
 from fuzzydiff_lite.weights import SHA256
 
 BOOK = Path(__file__).parents[1] / "book"

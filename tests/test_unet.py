@@ -33,7 +33,7 @@ def test_shipped_network_keeps_its_budget(net):
 
 
 def test_shipped_weights_fit_the_size():
-    from fuzzydiff_lite.data import FOLDER
+    from fuzzydiff_lite.assets import FOLDER
 
     assert (FOLDER / "faces64.safetensors").stat().st_size <= 16 * 2**20
 

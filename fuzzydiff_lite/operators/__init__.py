@@ -5,6 +5,7 @@ fast orthogonal maps. Applying it, its adjoint, its pseudo-inverse and its proxi
 one line each, the same for all.
 """
 
+from . import masks
 from .blur import Blur
 from .hadamard import WalshHadamard
 from .jpeg import Jpeg, Quantize
@@ -24,5 +25,6 @@ __all__ = [
     "Quantize",
     "Separable",
     "WalshHadamard",
+    "masks",
     "measure",
 ]

@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from ..noise import Noise
 from ..basis import on
+from ..noise import Noise
 from .linear import Operator
 
 # Which coefficients are measured shares no number with masks and with measurement noise.

@@ -16,8 +16,8 @@ MediaPipe, which finds the faces, needs an older NumPy than the package. So this
 nothing of the package and says above what it needs: `fuzzydiff data build` runs it in an
 environment of its own, and so do
 
-  uv run --script fuzzydiff_lite/build_faces64.py --out shared/faces64
-  pipx run fuzzydiff_lite/build_faces64.py --out shared/faces64
+  uv run --script fuzzydiff_lite/data/build_faces64.py --out shared/faces64
+  pipx run fuzzydiff_lite/data/build_faces64.py --out shared/faces64
 
 An interrupted build goes on where it stopped. Files that are no pictures are reported and
 skipped. OUT/build/decisions.csv says why each original was dropped; OUT/originals and OUT/build
@@ -47,7 +47,7 @@ from tqdm import tqdm
 REPOSITORY, COMMIT = "voteview/member_photos", "687cf7a"
 LONDON = "doi:10.6084/m9.figshare.5047666"  # DeBruine & Jones 2017, CC BY 4.0
 POSES = {"neutral_front": "neutral", "smiling_front": "smiling"}
-SPLIT = Path(__file__).parent / "assets" / "faces64_split.csv"
+SPLIT = Path(__file__).parents[1] / "assets" / "faces64_split.csv"
 COLUMNS = ["name", "source", "source_file", "tone", "born", "congress", "split", "crop_px"]
 # of Face Mesh: the corners of the two eyes and of the mouth
 POINTS = [33, 133, 362, 263, 61, 291]

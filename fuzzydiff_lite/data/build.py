@@ -27,8 +27,8 @@ are no pictures are reported and skipped. OUT/build/decisions.csv says why each 
 dropped; OUT/originals and OUT/build may be deleted afterwards. Without this command, by uv or
 pipx:
 
-  uv run --script fuzzydiff_lite/build_faces64.py --out shared/faces64
-  pipx run fuzzydiff_lite/build_faces64.py --out shared/faces64"""
+  uv run --script fuzzydiff_lite/data/build_faces64.py --out shared/faces64
+  pipx run fuzzydiff_lite/data/build_faces64.py --out shared/faces64"""
 
 
 def requirements() -> list[str]:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .noise import Noise
+from ..noise import Noise
 
 BRANCH = 2  # drawn masks share no number with what a sampler of the same seed draws
 

@@ -10,8 +10,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .data import to_image, to_tensor
-from .noise import Noise
+from ..noise import Noise
+from .pictures import to_image, to_tensor
 
 BRANCH = 6  # drawn damage shares no number with what a sampler of the same seed draws
 FINE = 4  # shapes are drawn this much larger and reduced, so that their edges are smooth
