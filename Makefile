@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-# A module of benchmarks/ each; the long ones come early, so that no core is left with one of them at the end.
+# A module of studies/ each; the long ones come early, so that no core is left with one of them at the end.
 MEASURE = people samples sweep compare resampling attention grids strength restoration report frequency unified \
 	elbo cover painter
 MEASURES = $(MEASURE:%=measure-%)
@@ -32,10 +32,10 @@ bench: $(READY)  ## measure speed, beside public libraries where they are instal
 	$(BIN)/python -m benchmarks.peers
 
 measure: $(MEASURES)  ## everything that depends on the weights, one thread each: with -jN on N cores
-	$(BIN)/python -m benchmarks.card
+	$(BIN)/python -m studies.card
 
 $(MEASURES): measure-%: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$*
+	OMP_NUM_THREADS=1 $(BIN)/python -m studies.$*
 
 measure-cover measure-grids measure-painter: measure-people  # they restore those people
 

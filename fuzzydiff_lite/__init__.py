@@ -1,5 +1,6 @@
 """Restoring pictures with a diffusion prior: the package behind the book."""
 
+from .networks.weights import load_prior
 from .noise import Noise
 from .operators import masks
 from .priors.empirical import EmpiricalPrior
@@ -7,7 +8,6 @@ from .priors.gaussian import GaussianPrior
 from .priors.prior import Prior
 from .samplers import run
 from .schedule import Schedule
-from .weights import load_prior
 
 __all__ = [
     "EmpiricalPrior",

@@ -2,7 +2,7 @@
 
 Number `index` of draw `draw` of stream `stream` is a hash of
 (seed, branch, draw, stream, index) and nothing else. So the noise does not depend on device,
-batch size or library, and `assets/noise.js` draws the same in a browser.
+batch size or library, and `show/js/noise.js` draws the same in a browser.
 """
 
 from __future__ import annotations

@@ -5,22 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fuzzydiff_lite import Noise, attention, load_prior
-from fuzzydiff_lite.attention import (
-    LEAST_LIKENESS,
-    PAPER,
-    Statistics,
-    correct,
-    errors,
-    fit,
-    likeness,
-    load_statistics,
-    residuals,
-    trust,
-    z_scores,
-)
+from fuzzydiff_lite import Noise, load_prior
 from fuzzydiff_lite.data import damage, london
+from fuzzydiff_lite.operators.blur import smooth
 from fuzzydiff_lite.priors import GaussianPrior
+from fuzzydiff_lite.restore import attention
+from fuzzydiff_lite.restore.attention import PAPER, Settings, errors, residuals, trust
+from fuzzydiff_lite.restore.blind import correct
+from fuzzydiff_lite.restore.likeness import LEAST_LIKENESS, likeness
+from fuzzydiff_lite.restore.statistics import Statistics, fit, load_statistics, z_scores
 from fuzzydiff_lite.samplers import run, sdedit
 
 V = 0.02  # variance of the toy's pixels, so small that hardly any is clipped
@@ -37,7 +30,7 @@ def toys(n, first=0):
 
 
 def toy_fit(**settings):
-    return fit(TOY, [toys(64, 64 * k) for k in range(8)], DEPTHS, **settings)
+    return fit(TOY, [toys(64, 64 * k) for k in range(8)], Settings(DEPTHS, **settings))
 
 
 @pytest.mark.parametrize("draws", [1, 4])
@@ -60,15 +53,16 @@ def test_a_projection_of_one_step_is_the_guess_of_the_prior_and_one_of_many_is_s
     for steps in (1, 10):
         source = Noise(2).branch(attention.BRANCH).branch(300).branch(0)
         expected = x - run(sdedit(TOY, x, 300, steps, source))
-        assert torch.equal(residuals(TOY, x, (300,), steps, 1, Noise(2))[:, 0], expected)
-        assert torch.equal(errors(TOY, x, (300,), steps, 1, Noise(2), None)[:, 0], expected**2)
+        settings = Settings((300,), steps, 1, None)
+        assert torch.equal(residuals(TOY, x, settings, Noise(2))[:, 0], expected)
+        assert torch.equal(errors(TOY, x, settings, Noise(2))[:, 0], expected**2)
 
 
 def test_depths_share_their_noise_or_have_their_own():
     # One depth twice: its noise is its own, and the same each time.
     x, depths = toys(3), (300, 300, 500)
     for shared in (False, True):
-        r = residuals(TOY, x, depths, noise=Noise(4), shared=shared)
+        r = residuals(TOY, x, Settings(depths, shared=shared), Noise(4))
         assert torch.equal(r[:, 0], r[:, 1])
         noises = []  # what the guess of a Gaussian prior has beside a multiple of the picture
         for k, depth in ((0, 300), (2, 500)):
@@ -81,11 +75,11 @@ def test_depths_share_their_noise_or_have_their_own():
 
 def test_each_picture_has_its_own_noise_whatever_the_batch():
     x = toys(4)
-    together = errors(TOY, x, DEPTHS, draws=2, noise=Noise(5))
-    alone = errors(TOY, x[3:], DEPTHS, draws=2, noise=Noise(5, first=3))
+    together = errors(TOY, x, Settings(DEPTHS, draws=2), Noise(5))
+    alone = errors(TOY, x[3:], Settings(DEPTHS, draws=2), Noise(5, first=3))
     torch.testing.assert_close(alone, together[3:])
-    whole = fit(TOY, [x], DEPTHS, noise=Noise(1))
-    parts = fit(TOY, [x[:1], x[1:]], DEPTHS, noise=Noise(1))
+    whole = fit(TOY, [x], Settings(DEPTHS), Noise(1))
+    parts = fit(TOY, [x[:1], x[1:]], Settings(DEPTHS), Noise(1))
     torch.testing.assert_close(parts.deviation, whole.deviation)
 
 
@@ -128,8 +122,8 @@ def test_the_blur_is_that_of_scikit_image():
         expected = gaussian(
             e.numpy(), (0, 0, sigma, sigma), mode="nearest", preserve_range=True
         )
-        torch.testing.assert_close(attention.gaussian(e, sigma), torch.from_numpy(expected))
-    assert attention.gaussian(e, 0) is e
+        torch.testing.assert_close(smooth(e, sigma), torch.from_numpy(expected))
+    assert smooth(e, 0) is e
 
 
 def test_likeness_is_a_correlation_with_the_mean_face():
@@ -171,11 +165,11 @@ def test_statistics_of_another_prior_are_refused_and_the_message_helps():
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="at least two pictures, got 1"):
-        fit(TOY, [toys(1)], DEPTHS)
+        fit(TOY, [toys(1)], Settings(DEPTHS))
     with pytest.raises(ValueError, match="draws must be at least 1, got 0"):
-        errors(TOY, toys(1), draws=0)
+        errors(TOY, toys(1), Settings(draws=0))
     with pytest.raises(ValueError, match="start"):
-        errors(TOY, toys(1), (0,))
+        errors(TOY, toys(1), Settings((0,)))
     with pytest.raises(ValueError, match="shape"):
         correct(TOY, toys(1)[..., :4], toy_fit())
 
@@ -220,7 +214,7 @@ def test_shipped_statistics_find_damage_on_a_face(prior):
 
 def test_statistics_ship_for_both_tones_and_for_the_paper(prior):
     paper = load_statistics(prior, paper=True)
-    assert {name: getattr(paper, name) for name in PAPER} == PAPER
+    assert paper.settings == PAPER
     assert paper.mean.shape == (4, 3, 64, 64)
     mono = load_statistics(load_prior(tone="mono"))
     assert mono.tone == "mono" and mono.mean.shape == (4, 2, 64, 64)

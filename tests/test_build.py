@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from fuzzydiff_lite import data
-from fuzzydiff_lite.data import build, faces64
+from fuzzydiff_lite.data import build
 from fuzzydiff_lite.data import build_faces64 as faces
 
 # MediaPipe's landmarks of the portrait that ships, as fractions of the picture, which is

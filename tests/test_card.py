@@ -4,13 +4,13 @@ import re
 
 import pytest
 
-from benchmarks import card
+from studies import card
 
 CARD = card.CARD.read_text(encoding="utf-8")
 
 
 def test_the_card_says_what_was_measured():
-    assert card.filled(CARD) == CARD, "run `python -m benchmarks.card`"
+    assert card.filled(CARD) == CARD, "run `python -m studies.card`"
 
 
 @pytest.mark.parametrize("name", card.TABLES)

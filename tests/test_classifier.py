@@ -6,11 +6,12 @@ import torch.nn.functional as F
 from torch.distributions import MultivariateNormal
 
 from fuzzydiff_lite import GaussianPrior, Noise, Prior, Schedule, run
-from fuzzydiff_lite.classifier import ToneClassifier, train_classifier
 from fuzzydiff_lite.data import people
+from fuzzydiff_lite.networks import ToneClassifier
 from fuzzydiff_lite.priors import classifier_free, classifier_guided
 from fuzzydiff_lite.samplers import ddim, ddpm
 from fuzzydiff_lite.steps import noise_to
+from fuzzydiff_lite.training import train_classifier
 
 SCHEDULE = Schedule.linear()
 A = SCHEDULE.alpha_bar

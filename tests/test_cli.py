@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fuzzydiff_lite import Noise, cli, masks
+from fuzzydiff_lite import Noise, masks
+from fuzzydiff_lite.cli import commands as cli
 from fuzzydiff_lite.data import (
     ASTRONAUT_BOX,
     astronaut,
@@ -16,10 +17,10 @@ from fuzzydiff_lite.data import (
     to_tensor,
     to_uint8,
 )
-from fuzzydiff_lite.files import square
 from fuzzydiff_lite.metrics import psnr
 from fuzzydiff_lite.operators import AveragePool, Blur, measure
 from fuzzydiff_lite.restore import TASKS
+from fuzzydiff_lite.restore.files import square
 
 BOX = ["--box", *map(str, ASTRONAUT_BOX)]
 

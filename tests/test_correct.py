@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fuzzydiff_lite import Noise, attention, cli
+from fuzzydiff_lite import Noise
+from fuzzydiff_lite.cli import commands as cli
 from fuzzydiff_lite.data import damage, london, open_picture, to_image, to_tensor, to_uint8
-from fuzzydiff_lite.weights import load_prior
+from fuzzydiff_lite.networks import load_prior
+from fuzzydiff_lite.restore import blind, statistics
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_correct_writes_the_picture_and_its_map_and_says_how_much_is_distrusted(
 def test_the_file_is_what_the_package_makes(correct, files):
     assert correct("--seed", 3, "--repeats", 2, "--quiet") == (0, "", "")
     y = to_tensor(open_picture(files / "faces" / "0.png"))
-    made = attention.correct(load_prior(device="cpu"), y, steps=2, repeats=2, noise=Noise(3))
+    made = blind.correct(load_prior(device="cpu"), y, steps=2, repeats=2, noise=Noise(3))
     written = to_tensor(open_picture(files / "out.png"))
     assert (written - made.picture).abs().max() < 0.01  # half a step of 8 bits is 0.004
 
@@ -122,8 +124,8 @@ def test_what_is_no_aligned_face_is_an_error_and_the_box_mends_it(correct, files
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(correct, files, words, error):
-    statistics = attention.load_statistics(load_prior(device="cpu"))
-    replace(statistics, weights="abcdef01" * 8).save(files / "other.safetensors")
+    shipped = statistics.load_statistics(load_prior(device="cpu"))
+    replace(shipped, weights="abcdef01" * 8).save(files / "other.safetensors")
     check_error(correct(*words), error)
 
 
@@ -143,9 +145,9 @@ def test_fit_makes_statistics_that_correct_takes(correct, files, capsys):
     out = files / "own.safetensors"
     assert cli.main(["attention", "fit", "--folder", str(files / "faces"), "-o", str(out)]) == 0
     assert "3 faces" in capsys.readouterr().out
-    prior, own = load_prior(device="cpu"), attention.Statistics.load(out)
+    prior, own = load_prior(device="cpu"), statistics.Statistics.load(out)
     faces = torch.cat([to_tensor(open_picture(files / "faces" / f"{i}.png")) for i in range(3)])
-    made = attention.fit(prior, [faces])
+    made = statistics.fit(prior, [faces])
     assert own.pictures == 3 and own.weights == prior.weights and own.depths == made.depths
     torch.testing.assert_close(own.mean, made.mean, rtol=2e-2, atol=1e-3)  # half precision
     assert correct("--statistics", "own.safetensors")[0] == 0

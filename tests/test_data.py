@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.faces import PORTRAIT, londoners
+from studies.faces import PORTRAIT, londoners
 from fuzzydiff_lite import data
 from fuzzydiff_lite.assets import FOLDER
 

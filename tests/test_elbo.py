@@ -9,7 +9,7 @@ import torch
 from scipy import integrate, stats
 
 from fuzzydiff_lite import GaussianPrior, Noise, Schedule
-from fuzzydiff_lite.elbo import (
+from fuzzydiff_lite.metrics.elbo import (
     bits_per_dim,
     decoder,
     gaussian_bound,

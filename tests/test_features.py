@@ -3,7 +3,7 @@ import torch
 from skimage.feature import hog as of_scikit_image
 
 from fuzzydiff_lite import Noise
-from fuzzydiff_lite.features import frechet, hog
+from fuzzydiff_lite.metrics import frechet, hog
 
 
 def gaussian(mean, covariance, n: int = 200, seed: int = 0):

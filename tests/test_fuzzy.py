@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from fuzzydiff_lite import GaussianPrior, Noise, load_prior, run
+from fuzzydiff_lite.networks import sha256
 from fuzzydiff_lite.noise import Replay
 from fuzzydiff_lite.priors import variance_along
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.schedule import Schedule, travel
 from fuzzydiff_lite.steps import fuse, fusion_weight, posterior
-from fuzzydiff_lite.weights import sha256
 
 LINEAR, COSINE = Schedule.linear(), Schedule.cosine()
 ONE = torch.ones(1, 1, dtype=torch.float64)

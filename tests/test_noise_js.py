@@ -1,4 +1,4 @@
-"""`assets/noise.js` draws in a browser what `fuzzydiff_lite.noise` draws in NumPy and torch."""
+"""`show/js/noise.js` draws in a browser what `fuzzydiff_lite.noise` draws in NumPy and torch."""
 
 import json
 import shutil
@@ -7,10 +7,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.noise import Noise, standard_normal
+from fuzzydiff_lite.show.painter import JS
 
-FILE = FOLDER / "noise.js"
+FILE = JS / "noise.js"
 CASES = [  # seed, stream, draw, count, number of the branch or None
     (0, 0, 0, 12288, None),
     (0, 3, 2, 12288, 1),

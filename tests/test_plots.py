@@ -5,8 +5,9 @@ import torch
 from IPython.testing.globalipapp import start_ipython
 from IPython.utils.capture import capture_output
 
-from fuzzydiff_lite import plots, steps
-from fuzzydiff_lite.data import to_uint8
+from fuzzydiff_lite import steps
+from fuzzydiff_lite.data import sheet, to_uint8
+from fuzzydiff_lite.show import plots
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def pixels(figure):
 
 def test_sheet_puts_pictures_in_rows():
     colours = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, 3, 4, 6)
-    whole = plots.sheet(colours, columns=3, scale=2)
+    whole = sheet(colours, columns=3, scale=2)
     assert whole.size == (3 * 6 * 2, 2 * 4 * 2)
     assert whole.getpixel((0, 0))[0] == 0 and whole.getpixel((13, 9))[0] == 255
     assert whole.getpixel((35, 15)) == (255, 255, 255)  # the empty place

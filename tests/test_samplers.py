@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fuzzydiff_lite import GaussianPrior, Noise, Prior, run, samplers
+from fuzzydiff_lite.networks import TONES
 from fuzzydiff_lite.noise import Replay
 from fuzzydiff_lite.operators import Gray
 from fuzzydiff_lite.priors import classifier_free
@@ -27,10 +28,9 @@ from fuzzydiff_lite.samplers import (
     sdedit,
     unified,
 )
-from fuzzydiff_lite.samplers.unified import fuzzy_rule
+from fuzzydiff_lite.samplers.rules import fuzzy_rule
 from fuzzydiff_lite.schedule import travel
 from fuzzydiff_lite.steps import noise_to, posterior
-from fuzzydiff_lite.unet import TONES
 
 TOY = GaussianPrior.from_covariance(
     torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64).reshape(3, 1, 1),

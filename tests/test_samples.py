@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from benchmarks import samples
+from studies import samples
 from fuzzydiff_lite import GaussianPrior, Noise, run
 from fuzzydiff_lite.data import from_uint8
 from fuzzydiff_lite.samplers import ddpm

@@ -3,7 +3,7 @@ import torch
 
 from benchmarks import network, speed
 from fuzzydiff_lite import GaussianPrior
-from fuzzydiff_lite.unet import Attention, FaceNet
+from fuzzydiff_lite.networks import Attention, FaceNet
 
 
 class Counting(GaussianPrior):

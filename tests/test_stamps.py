@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from fuzzydiff_lite.assets import FOLDER
-from fuzzydiff_lite.attention import Statistics
-from fuzzydiff_lite.weights import SHA256
+from fuzzydiff_lite.networks import SHA256
+from fuzzydiff_lite.restore.statistics import Statistics
 
 BOOK = Path(__file__).parents[1] / "book"
 TABLES = [*sorted((BOOK / "data").glob("*.json")), FOLDER / "painter.json"]

@@ -8,10 +8,10 @@ import zipfile
 import pytest
 import torch
 
+from fuzzydiff_lite.networks import FaceNet, load_net
 from fuzzydiff_lite.priors import fit_gaussian
-from fuzzydiff_lite.train import Recipe, Trainer, _as_drawn, eps_mse, train, v_loss
-from fuzzydiff_lite.unet import FaceNet
-from fuzzydiff_lite.weights import load_net
+from fuzzydiff_lite.training import Recipe, Trainer, eps_mse, train, v_loss
+from fuzzydiff_lite.training.prior import _as_drawn
 
 RECIPE = Recipe(images=32 * 40, batch=32, rate=2e-3, warm_up=5, seed=3)
 
@@ -126,7 +126,9 @@ def test_train_writes_resumes_and_ends(tmp_path, monkeypatch):
             split, tone = "val" if i % 3 == 0 else "train", ["colour", "mono"][i % 2]
             table.writerow({"name": i, "split": split, "tone": tone})
     monkeypatch.setenv("FUZZYDIFF_FACES64", str(folder))
-    monkeypatch.setattr("fuzzydiff_lite.train.FaceNet", lambda: FaceNet(64, (16, 16, 16), 4))
+    monkeypatch.setattr(
+        "fuzzydiff_lite.training.prior.FaceNet", lambda: FaceNet(64, (16, 16, 16), 4)
+    )
     out = tmp_path / "run"
     train(out, Recipe(images=8, batch=4))
     train(out, Recipe(images=16, batch=4))

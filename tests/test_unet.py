@@ -3,9 +3,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fuzzydiff_lite import Schedule, load_prior
+from fuzzydiff_lite.networks import SHA256, TONES, FaceNet, load_net, save_net
 from fuzzydiff_lite.priors import GaussianPrior
-from fuzzydiff_lite.unet import TONES, FaceNet
-from fuzzydiff_lite.weights import SHA256, load_net, save_net
 
 SMALL = {"size": 16, "widths": (16, 32, 32), "directions": 4}
 

@@ -25,17 +25,17 @@ from fuzzydiff_lite.operators import (
     Jpeg,
     WalshHadamard,
     measure,
+    whiten,
 )
-from fuzzydiff_lite.samplers.unified import (
+from fuzzydiff_lite.samplers.rules import (
     flat_rule,
     fuzzy_rule,
     null_space_rule,
     proximal_rule,
     share_kept,
     spectral_rule,
-    unified,
-    whiten,
 )
+from fuzzydiff_lite.samplers.unified import unified
 
 TOY = GaussianPrior(torch.linspace(-0.5, 0.5, 192).double().reshape(3, 8, 8), rest=0.2)
 WHITE = GaussianPrior(torch.zeros(3, 8, 8).double())

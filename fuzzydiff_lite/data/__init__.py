@@ -1,7 +1,15 @@
 """Pictures: in and out of tensors, training faces, those that ship, damage done to them."""
 
 from .faces64 import faces64_folder, load_faces64
-from .pictures import crop_square, from_uint8, open_picture, to_image, to_tensor, to_uint8
+from .pictures import (
+    crop_square,
+    from_uint8,
+    open_picture,
+    sheet,
+    to_image,
+    to_tensor,
+    to_uint8,
+)
 from .shipped import ASTRONAUT_BOX, astronaut, london, people, portrait
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "open_picture",
     "people",
     "portrait",
+    "sheet",
     "to_image",
     "to_tensor",
     "to_uint8",

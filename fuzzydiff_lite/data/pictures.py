@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,18 @@ def to_image(picture: Tensor) -> Image.Image:
     if picture.ndim == 4:
         (picture,) = picture
     return Image.fromarray(to_uint8(picture).permute(1, 2, 0).cpu().numpy())
+
+
+def sheet(pictures: Tensor, columns: int | None = None, scale: int = 1) -> Image.Image:
+    """Pictures (n, 3, H, W) in rows of `columns` as one Pillow picture, enlarged by `scale`."""
+    columns = columns or math.ceil(math.sqrt(len(pictures)))
+    rows = math.ceil(len(pictures) / columns)
+    n, c, h, w = pictures.shape
+    canvas = torch.ones(rows * columns, c, h, w)
+    canvas[:n] = pictures.cpu()
+    tiles = canvas.reshape(rows, columns, c, h, w).permute(2, 0, 3, 1, 4)
+    whole = to_image(tiles.reshape(c, rows * h, columns * w))
+    return whole.resize((scale * columns * w, scale * rows * h), Image.Resampling.NEAREST)
 
 
 def crop_square(

@@ -9,7 +9,7 @@ from . import masks
 from .blur import Blur
 from .hadamard import WalshHadamard
 from .jpeg import Jpeg, Quantize
-from .linear import Denoise, Inpaint, Masked, Operator, measure
+from .linear import Denoise, Inpaint, Masked, Operator, measure, whiten
 from .separable import AveragePool, Bicubic, Gray, Separable
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "WalshHadamard",
     "masks",
     "measure",
+    "whiten",
 ]

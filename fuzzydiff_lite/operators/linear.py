@@ -197,3 +197,22 @@ class Masked(Operator):
     def U_adjoint(self, y):
         known = y.flatten(1)
         return F.pad(known, (0, self.singular_values.shape[1] - known.shape[1]))
+
+
+def whiten(A: Operator, y: Tensor, deviation: Tensor) -> tuple[Operator, Tensor, float]:
+    """The same measurement with the same noise everywhere: (operator, measurement, sigma).
+
+    Any sampler takes them. `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number
+    of y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Raises ValueError
+    for other values, where all are infinite, and for an `A` whose singular values differ.
+    Eq. (whitening), book/15_one_formula.
+    """
+    sigma = float(deviation.min())
+    if not 0 < sigma < float("inf"):  # false for NaN too
+        raise ValueError(
+            "every deviation must be above 0 and one at least finite, "
+            f"got a smallest one of {sigma}"
+        )
+    weight = sigma / deviation
+    weighted = Inpaint(weight * A.mask) if isinstance(A, Inpaint) else Inpaint(weight) @ A
+    return weighted, weight * y, sigma

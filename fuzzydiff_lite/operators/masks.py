@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..noise import Noise
+from .blur import smooth
 
 BRANCH = 2  # drawn masks share no number with what a sampler of the same seed draws
 
@@ -79,13 +80,9 @@ def soften(mask: Tensor, sigma: float) -> Tensor:
 
     The borders repeat outwards, and beyond 4 `sigma` from an edge of the mask nothing changes.
     """
-    from skimage.filters import gaussian
-
     if sigma < 0:
         raise ValueError(f"sigma must be at least 0 pixels, got {sigma}")
-    sigmas = (0,) * (mask.ndim - 2) + (sigma, sigma)
-    blurred = gaussian(mask.double().cpu().numpy(), sigmas, mode="nearest", preserve_range=True)
-    return torch.from_numpy(blurred).to(mask).clamp(0, 1)
+    return smooth(mask.double(), sigma).to(mask).clamp(0, 1)
 
 
 def apply(picture: Tensor, mask: Tensor, fill: float = 0.0) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..schedule import Schedule
-from ..steps import eps_from_x0, gaussian_denoiser, x0_from_eps
+from ..steps import eps_from_x0, x0_from_eps
 
 
 class Prior:

@@ -8,9 +8,9 @@ from .diffpir import diffpir
 from .dps import dps, mcg
 from .fuzzy import fuzzy
 from .ilvr import ilvr, sdedit
+from .loop import Step, run
 from .pigdm import pigdm
 from .repaint import repaint, replacement
-from .step import Step, run
 from .unified import unified
 
 __all__ = [

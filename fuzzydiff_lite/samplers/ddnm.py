@@ -11,7 +11,7 @@ from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import churn_step, eps_from_x0, renoise, spectral_step
 from .checks import check_measurement, check_share
-from .step import Step, clean_guess
+from .loop import Step, clean_guess
 
 
 def ddnm(

@@ -8,7 +8,7 @@ from ..noise import Noise
 from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import posterior
-from .step import Step, clean_guess
+from .loop import Step, clean_guess
 
 
 def ddpm(

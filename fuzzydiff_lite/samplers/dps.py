@@ -11,7 +11,7 @@ from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import noise_to, posterior
 from .checks import check_measurement
-from .step import Step, guess_and_gradient
+from .loop import Step, guess_and_gradient
 
 
 def dps(

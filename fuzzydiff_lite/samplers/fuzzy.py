@@ -13,7 +13,7 @@ from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import fuse, fusion_weight, noise_to, posterior, renoise
 from .checks import check_map, check_per, check_picture
-from .step import Step, clean_guess
+from .loop import Step, clean_guess
 
 
 def fuzzy(

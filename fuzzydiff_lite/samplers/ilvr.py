@@ -11,7 +11,7 @@ from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import noise_to, posterior
 from .checks import check_level, check_picture
-from .step import Step, clean_guess
+from .loop import Step, clean_guess
 
 
 def sdedit(

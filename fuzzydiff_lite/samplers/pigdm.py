@@ -11,7 +11,7 @@ from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import ddim_step, eps_from_x0
 from .checks import check_measurement, check_share
-from .step import Step, guess_and_gradient
+from .loop import Step, guess_and_gradient
 
 
 def pigdm(

@@ -12,7 +12,7 @@ from ..priors.prior import Prior
 from ..schedule import travel
 from ..steps import noise_to, posterior, renoise
 from .checks import check_mask, check_picture
-from .step import Step, clean_guess
+from .loop import Step, clean_guess
 
 
 def replacement(

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from ..basis import Pixels
 from ..noise import Noise
-from ..operators import Inpaint, Operator
 from ..priors.prior import Prior
 from ..schedule import travel
-from ..steps import eps_from_x0, fusion_weight, noise_to, renoise
+from ..steps import eps_from_x0, noise_to, renoise
 from .checks import check_level, check_picture
-from .step import Step, clean_guess
+from .loop import Step, clean_guess
 
 
 class Mix(NamedTuple):
@@ -79,128 +77,3 @@ def unified(
         c = clean + p * old + q * fresh + r * context  # (one-formula)
         x = basis.V(c)
         yield Step(s, x, x0, left)
-
-
-def fuzzy_rule(m: Tensor | float, fix: bool = True, variance: float | None = None) -> Rule:
-    """`fuzzy` with the map m over the coefficients.
-
-    Binary it is `repaint` and `ilvr`, 0 everywhere `sdedit`. m is the weight of each fusion;
-    with the `variance` of the clean pictures it is the share that a whole run keeps.
-    Eq. (rule-fuzzy), book/15_one_formula.
-    """
-
-    def rule(a_t, a_s):
-        fix_now = fix and a_s < 1
-        weight = m if variance is None else fusion_weight(m, a_t, a_s, variance, bool(fix_now))
-        root = (weight**2 + (1 - weight) ** 2) ** 0.5 if fix_now else 1.0
-        left = (1 - weight) / root  # of the hallucination
-        old, fresh = _ancestral(a_t, a_s)
-        return Mix(1 - left, left * old, left * fresh, weight / root * (1 - a_s).sqrt())
-
-    return rule
-
-
-def null_space_rule(seen: Tensor, churn: float = 0.85, trust: float = 1.0) -> Rule:
-    """`ddnm` without noise: coefficients that are `seen`, 1 or 0, come from the measurement.
-
-    With a `trust` below 1 it is `ddrm_jpeg` of an operator; its last step trusts fully.
-    Eq. (rule-null-space), book/15_one_formula.
-    """
-    return lambda a_t, a_s: Mix((trust if a_s < 1 else 1.0) * seen, *_churn(a_s, churn))
-
-
-def spectral_rule(spread: Tensor, churn: float = 0.85, trust: float = 1.0) -> Rule:
-    """`ddrm`, and with `trust` 1 DDNM+.
-
-    `spread` is the deviation of the noise in each coefficient, from `A.spread`. As in `ddrm`,
-    the last step of a measurement without noise trusts fully.
-    Eq. (rule-spectral), book/15_one_formula.
-    """
-    silent = bool((spread[spread.isfinite()] == 0).all())
-
-    def rule(a_t, a_s):
-        share = 1.0 if silent and a_s == 1 else trust
-        old, fresh = _churn(a_s, churn)
-        brought = a_s.sqrt() * spread
-        cleaner, unseen = brought <= (1 - a_s).sqrt(), spread.isinf()
-        missing = (1 - a_s - (share * brought) ** 2).clamp(min=0).sqrt()
-        steer = old / brought  # which is 0 where the spread is infinite
-        return Mix(
-            torch.where(cleaner, share, steer),
-            old * unseen.to(spread),
-            torch.where(cleaner, missing, fresh),
-        )
-
-    return rule
-
-
-def proximal_rule(s: Tensor, sigma: float = 0.0, lam: float = 1.0, churn: float = 1.0) -> Rule:
-    """`diffpir`, for singular values s. Eq. (rule-proximal), book/15_one_formula."""
-
-    def rule(a_t, a_s):
-        weight = _solve(s, lam * sigma**2 * a_t / (1 - a_t))
-        return _rectified(weight, *_churn(a_s, churn), a_t, a_s)
-
-    return rule
-
-
-def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
-    """`pigdm` with the root of alpha_bar_t for its Jacobian: right for pictures of white noise.
-
-    Eq. (rule-flat), book/15_one_formula.
-    """
-
-    def rule(a_t, a_s):
-        return _rectified(_solve(s, sigma**2 / (1 - a_t)), *_ancestral(a_t, a_s, eta), a_t, a_s)
-
-    return rule
-
-
-def share_kept(spread: Tensor, variance: float) -> Tensor:
-    """The share of a measured coefficient that its exact posterior keeps.
-
-    Clean coefficients have this `variance`; `spread` is the deviation of the noise in the
-    coefficient: 0 gives 1, infinity gives 0. As m of a run, it makes `fuzzy` listen to noise.
-    Eq. (share-kept), book/15_one_formula.
-    """
-    return variance / (variance + spread**2)
-
-
-def whiten(A: Operator, y: Tensor, deviation: Tensor) -> tuple[Operator, Tensor, float]:
-    """The same measurement with the same noise everywhere: (operator, measurement, sigma).
-
-    Any sampler takes them. `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number
-    of y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Raises ValueError
-    for other values, where all are infinite, and for an `A` whose singular values differ.
-    Eq. (whitening), book/15_one_formula.
-    """
-    sigma = float(deviation.min())
-    if not 0 < sigma < float("inf"):  # false for NaN too
-        raise ValueError(
-            "every deviation must be above 0 and one at least finite, "
-            f"got a smallest one of {sigma}"
-        )
-    weight = sigma / deviation
-    weighted = Inpaint(weight * A.mask) if isinstance(A, Inpaint) else Inpaint(weight) @ A
-    return weighted, weight * y, sigma
-
-
-def _solve(s, rho):
-    """The weight of the measurement in the proximal step."""
-    return torch.where(s > 0, s**2 / (s**2 + rho), 0.0)
-
-
-def _rectified(weight, old, fresh, a_t, a_s) -> Mix:
-    """The noise is taken from the corrected guess: that moves it against the correction."""
-    return Mix(weight * (1 - old * (a_t / (1 - a_t) / a_s).sqrt()), old, fresh)
-
-
-def _churn(a_s, churn):
-    """Deviations of the old and the fresh noise by `churn_step`."""
-    return (1 - a_s).sqrt() * (1 - churn**2) ** 0.5, (1 - a_s).sqrt() * churn
-
-
-def _ancestral(a_t, a_s, eta=1.0):
-    """Deviations of the old and the fresh noise by `ddim_step`."""
-    variance = eta**2 * (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
-    return (1 - a_s - variance).clamp(min=0).sqrt(), variance.sqrt()

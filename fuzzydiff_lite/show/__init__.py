@@ -1,0 +1,1 @@
+"""Figures, widgets and the source of algorithms: what the book shows."""
