@@ -37,7 +37,7 @@ class Basis:
     holds the band of each coefficient.
 
     Raises ValueError for a matrix that is not orthonormal and for a size that is no power of
-    two, 2 or more. Eq. (basis) and (bands), book/14_frequency.
+    two, 2 or more. Eq. (basis) and (bands), book/fuzzy/frequency.
     """
 
     def __init__(self, matrix: Tensor):
@@ -59,7 +59,7 @@ class Basis:
     def dct(cls, size: int = 64) -> Basis:
         """Cosines over the whole picture: the discrete cosine transform.
 
-        Eq. (dct-matrix), book/14_frequency.
+        Eq. (dct-matrix), book/fuzzy/frequency.
         """
         i = torch.arange(_power_of_two(size), dtype=torch.float64)
         k = i[:, None]
@@ -72,7 +72,7 @@ class Basis:
         """Haar's wavelets, which have a place: means of blocks and differences of their halves.
 
         The bands up to k together are the means of blocks of size / 2^k pixels.
-        Eq. (haar-matrix), book/14_frequency.
+        Eq. (haar-matrix), book/fuzzy/frequency.
         """
         pair = torch.tensor([[[1, 1]], [[1, -1]]], dtype=torch.float64)
         matrix = torch.ones(1, 1, dtype=torch.float64)
@@ -98,7 +98,7 @@ class Basis:
         wavelet is trusted as its place is. All weights lie in [0, 1].
 
         Raises ValueError for another number of bands, a map of another shape, and weights
-        outside [0, 1] or NaN. Eq. (coefficient-weights), book/14_frequency.
+        outside [0, 1] or NaN. Eq. (coefficient-weights), book/fuzzy/frequency.
         """
         bands, wanted = torch.as_tensor(bands, dtype=torch.float32), int(self.bands.max()) + 1
         if bands.shape != (wanted,):

@@ -18,7 +18,7 @@ class Schedule:
     `sqrt(alpha_bar[t]) * x0 + sqrt(1 - alpha_bar[t]) * eps`.
 
     Raises ValueError where `alpha_bar` does not start at 1 and fall strictly to a positive end.
-    Source: Ho et al. 2020, section 2; Eq. (alpha-bar), book/01_forward.
+    Source: Ho et al. 2020, section 2; Eq. (alpha-bar), book/prior/forward.
     """
 
     alpha_bar: torch.Tensor
@@ -36,7 +36,7 @@ class Schedule:
     def linear(cls, T: int = 1000, first: float = 1e-4, last: float = 0.02) -> Schedule:
         """Betas on a straight line from `first` to `last`.
 
-        Eq. (linear-schedule), book/01_forward.
+        Eq. (linear-schedule), book/prior/forward.
         """
         return cls.from_betas(torch.linspace(first, last, T, dtype=torch.float64))
 
@@ -44,7 +44,7 @@ class Schedule:
     def cosine(cls, T: int = 1000, offset: float = 0.008, largest: float = 0.999) -> Schedule:
         """The cosine schedule of Nichol & Dhariwal 2021, betas kept below `largest`.
 
-        Eq. (cosine-schedule), book/01_forward.
+        Eq. (cosine-schedule), book/prior/forward.
         """
         t = torch.arange(T + 1, dtype=torch.float64) / T
         f = torch.cos((t + offset) / (1 + offset) * math.pi / 2) ** 2
@@ -54,7 +54,7 @@ class Schedule:
     def from_betas(cls, betas: torch.Tensor) -> Schedule:
         """A schedule from the variances beta_1..beta_T that each step adds.
 
-        Eq. (alpha-bar), book/01_forward.
+        Eq. (alpha-bar), book/prior/forward.
         """
         one = torch.ones(1, dtype=torch.float64)
         return cls(torch.cat([one, torch.cumprod(1 - betas.double(), 0)]))
@@ -74,7 +74,7 @@ class Schedule:
     def snr(self) -> torch.Tensor:
         """Signal-to-noise ratio alpha_bar / (1 - alpha_bar), shape (T + 1,); infinite at 0.
 
-        Eq. (snr), book/01_forward.
+        Eq. (snr), book/prior/forward.
         """
         return self.alpha_bar / (1 - self.alpha_bar)
 
@@ -86,7 +86,7 @@ class Schedule:
         With a level `start` they begin there, and go on with those of the same `steps` that lie
         below it. `spacing` is "uniform", or "quadratic" to crowd them near 0. Raises ValueError
         for another spacing and for steps that are not a whole number from 1 to T.
-        Eq. (levels), book/05_sampling.
+        Eq. (levels), book/prior/sampling.
         """
         steps = self.T if steps is None else steps
         if not isinstance(steps, int) or not 1 <= steps <= self.T:
@@ -126,7 +126,7 @@ def travel(levels: list[int], repeats: int = 1, jump: int = 1) -> list[Move]:
 
     Raises ValueError for repeats or jump that are not whole numbers of at least 1, and for a
     jump too long to repeat.
-    Source: Lugmayr et al. 2022, section 4.2 and appendix B; Eq. (walk), book/12_fuzzy.
+    Source: Lugmayr et al. 2022, section 4.2 and appendix B; Eq. (walk), book/fuzzy/fuzzy.
     """
     if not (isinstance(repeats, int) and isinstance(jump, int)) or repeats < 1 or jump < 1:
         raise ValueError(
@@ -159,7 +159,7 @@ def calls(steps: int, repeats: int = 1, jump: int = 1) -> int:
     """How often a sampler with these settings calls the prior: known before it runs.
 
     Raises ValueError for steps that are not a whole number of at least 1, and like `travel`.
-    Eq. (walk), book/12_fuzzy.
+    Eq. (walk), book/fuzzy/fuzzy.
     """
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a whole number of at least 1, got {steps}")

@@ -15,7 +15,7 @@ from torch import Tensor
 def noise_to(x0: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
     """A clean picture taken straight to level t with the noise `eps`.
 
-    Eq. (reparameterisation), book/01_forward.
+    Eq. (reparameterisation), book/prior/forward.
     """
     return _root(alpha_bar_t) * x0 + _root(1 - alpha_bar_t) * eps
 
@@ -23,7 +23,7 @@ def noise_to(x0: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
 def renoise(x: Tensor, z: Tensor, alpha_bar_s, alpha_bar_t) -> Tensor:
     """A picture at level s taken up to a noisier level t with fresh noise `z`.
 
-    Eq. (forward-between), book/01_forward.
+    Eq. (forward-between), book/prior/forward.
     """
     kept = alpha_bar_t / alpha_bar_s
     return _root(kept) * x + _root(1 - kept) * z
@@ -32,7 +32,7 @@ def renoise(x: Tensor, z: Tensor, alpha_bar_s, alpha_bar_t) -> Tensor:
 def x0_from_eps(x: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
     """The clean picture that `x` at level t and its noise `eps` imply.
 
-    Eq. (x0-from-eps), book/02_posterior.
+    Eq. (x0-from-eps), book/prior/posterior.
     """
     return (x - _root(1 - alpha_bar_t) * eps) / _root(alpha_bar_t)
 
@@ -40,7 +40,7 @@ def x0_from_eps(x: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
 def eps_from_x0(x: Tensor, x0: Tensor, alpha_bar_t) -> Tensor:
     """The noise that `x` at level t > 0 and its clean picture imply.
 
-    Eq. (eps-from-x0), book/02_posterior.
+    Eq. (eps-from-x0), book/prior/posterior.
     """
     return (x - _root(alpha_bar_t) * x0) / _root(1 - alpha_bar_t)
 
@@ -48,7 +48,7 @@ def eps_from_x0(x: Tensor, x0: Tensor, alpha_bar_t) -> Tensor:
 def posterior(x: Tensor, x0: Tensor, alpha_bar_t, alpha_bar_s) -> tuple[Tensor, Tensor]:
     """Mean (shape of `x`) and variance (a number) of q(x_s | x_t, x_0) for s < t.
 
-    Eq. (posterior-mean) and (posterior-variance), book/02_posterior.
+    Eq. (posterior-mean) and (posterior-variance), book/prior/posterior.
     """
     alpha = alpha_bar_t / alpha_bar_s
     beta = 1 - alpha
@@ -62,7 +62,7 @@ def ddim_step(
     """One step of DDIM from level t to s < t with fresh noise `z`.
 
     `eta` 0 uses none of it, `eta` 1 is DDPM.
-    Source: Song et al. 2021, Eq. 12; Eq. (ddim) and (ddim-sigma), book/05_sampling.
+    Source: Song et al. 2021, Eq. 12; Eq. (ddim) and (ddim-sigma), book/prior/sampling.
     """
     variance = eta**2 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
     old = _root(1 - alpha_bar_s - variance) * eps
@@ -73,7 +73,7 @@ def churn_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_s, churn: float) ->
     """The picture at level s whose clean part is `x0` and whose noise is partly fresh.
 
     A share `churn` of the noise's deviation comes from `z`, the rest from `eps`: 0 is DDIM with
-    eta 0, 1 draws all noise anew. Eq. (churn), book/08_ddrm.
+    eta 0, 1 draws all noise anew. Eq. (churn), book/restoring/ddrm.
     """
     mix = (1 - churn**2) ** 0.5 * eps + churn * z
     return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s) * mix
@@ -97,7 +97,7 @@ def spectral_step(
     replaces the guess and the noise that is missing is added; where it is not, it only steers
     the noise; where there is none, the step is `churn_step`.
 
-    Source: Kawar et al. 2022, Eq. 7 and 8; Eq. (ddrm-update), book/08_ddrm.
+    Source: Kawar et al. 2022, Eq. 7 and 8; Eq. (ddrm-update), book/restoring/ddrm.
     """
     kept, level = _root(alpha_bar_s), _root(1 - alpha_bar_s)
     brought = kept * spread  # the noise that the measurement brings along
@@ -115,7 +115,7 @@ def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True)
     that the blend has the noise variance of its parts: two independent parts of variance v
     blend to variance (m^2 + (1 - m)^2) v.
 
-    Source: El Helou 2023; Eq. (fused-variance) and (fuzzy-fusion), book/12_fuzzy.
+    Source: El Helou 2023; Eq. (fused-variance) and (fuzzy-fusion), book/fuzzy/fuzzy.
     """
     blend = m * given + (1 - m) * hallucinated
     if not fix:
@@ -132,7 +132,7 @@ def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance: float, fix: bool = 
     `share`. Exact for pictures that are normal with `variance`, whatever the levels and however
     often each is visited. `fix` says which `fuse` the weight is for.
 
-    Eq. (step-pull) and (fusion-weight), book/12_fuzzy.
+    Eq. (step-pull) and (fusion-weight), book/fuzzy/fuzzy.
     """
     share = torch.as_tensor(share, dtype=None if isinstance(share, Tensor) else torch.float64)
     beta = 1 - alpha_bar_t / alpha_bar_s
@@ -157,7 +157,7 @@ def gaussian_denoiser(
     `x` (B, d) at level t; `mean` (d,); covariance `directions` diag(`variances`) `directions`^T
     plus `rest` times the identity on the complement, with orthonormal `directions` (d, K) and
     `variances` (K,).
-    Eq. (gaussian-denoiser), book/04_network.
+    Eq. (gaussian-denoiser), book/prior/denoiser.
     """
 
     def gain(variance):

@@ -13,7 +13,7 @@ from fuzzydiff_lite import samplers
 
 ROOT = Path(__file__).parents[1]
 CITATION = re.compile(
-    r"Eq\.\s(\([a-z0-9-]+\)(?:(?:,| and|, and)\s\([a-z0-9-]+\))*),\sbook/(\w+)"
+    r"Eq\.\s(\([a-z0-9-]+\)(?:(?:,| and|, and)\s\([a-z0-9-]+\))*),\sbook/(\w+/\w+)"
 )
 LABEL = re.compile(r"\$\$[ \t]*\(([a-z0-9-]+)\)\s*$|\{math\}\n:label:\s*(\S+)", re.MULTILINE)
 COMMENT = re.compile(r"# \(([a-z0-9-]+)\)")
@@ -82,8 +82,9 @@ def is_public(thing) -> bool:
 
 
 MODULES = sorted((ROOT / "fuzzydiff_lite").rglob("*.py"))
-NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
-CHAPTERS = {path.stem: nbformat.read(path, as_version=4) for path in NOTEBOOKS}
+BOOK = ROOT / "book"
+NOTEBOOKS = {p.relative_to(BOOK).with_suffix("").as_posix(): p for p in BOOK.rglob("*.ipynb")}
+CHAPTERS = {name: nbformat.read(path, as_version=4) for name, path in NOTEBOOKS.items()}
 CITED = [(path.stem, *pair) for path in MODULES for pair in cited_labels(path.read_text())]
 COMMENTED = sorted(
     {
@@ -145,13 +146,13 @@ def test_citations_are_read_from_docstrings_only():
     source = '''
 def f():
     """Mean. Source: Ho 2020; Eq. (a-b) and (c),
-    book/02_posterior."""
-    # Eq. (no), book/02_posterior
+    book/prior/posterior."""
+    # Eq. (no), book/prior/posterior
 
 class C:
-    "Eq. (d), book/12_fuzzy."
+    "Eq. (d), book/fuzzy/fuzzy."
 '''
-    labels = {("a-b", "02_posterior"), ("c", "02_posterior"), ("d", "12_fuzzy")}
+    labels = {("a-b", "prior/posterior"), ("c", "prior/posterior"), ("d", "fuzzy/fuzzy")}
     assert cited_labels(source) == labels
 
 
@@ -163,7 +164,8 @@ def test_labels_are_read_from_equations_only():
 
 def test_shown_sources_are_found_through_the_imports():
     setup = (
-        "from fuzzydiff_lite import plots, Schedule\nfrom fuzzydiff_lite.samplers import ddim"
+        "from fuzzydiff_lite import Schedule\nfrom fuzzydiff_lite.show import plots\n"
+        "from fuzzydiff_lite.samplers import ddim"
     )
     shown = shown_sources(chapter(setup, "plots.source(ddim)\nplots.source(Schedule.linear)"))
     assert list(shown) == ["ddim", "Schedule.linear"] and all(map(is_public, shown.values()))
@@ -174,6 +176,9 @@ def test_shown_sources_are_found_through_the_imports():
 
 
 def test_private_and_foreign_things_are_not_public():
-    source = "from fuzzydiff_lite import noise, plots\nplots.source(noise._key)"
+    source = (
+        "from fuzzydiff_lite import noise\nfrom fuzzydiff_lite.show import plots\n"
+        "plots.source(noise._key)"
+    )
     shown = shown_sources(chapter(source))
     assert not any(map(is_public, [*shown.values(), re.compile, len])) and len(shown) == 1

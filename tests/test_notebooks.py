@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+BOOK = ROOT / "book"
+NOTEBOOKS = sorted(BOOK.rglob("*.ipynb"))
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -93,8 +94,8 @@ def pages(toc: dict) -> set[str]:
 
 def test_the_table_of_contents_and_the_book_agree():
     named = pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
-    files = [*(ROOT / "book").glob("*.ipynb"), *(ROOT / "book").glob("*.md")]
-    assert named == {f"book/{path.stem}" for path in files}
+    files = [*BOOK.rglob("*.ipynb"), *BOOK.rglob("*.md")]
+    assert named == {path.relative_to(ROOT).with_suffix("").as_posix() for path in files}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

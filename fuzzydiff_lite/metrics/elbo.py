@@ -2,7 +2,7 @@
 dimension.
 
 The negative bound on -log p(x_0) is L_T + sum of L_{t-1} + L_0 (Eq. (elbo-terms),
-book/03_elbo): one term for the top of the chain and one for each step (t, s) down to level 0.
+book/prior/elbo): one term for the top of the chain and one for each step (t, s) down to level 0.
 Everything here is computed in float64.
 """
 
@@ -25,7 +25,7 @@ HALF_BIN = 1 / 255  # 8-bit values lie 2/255 apart in [-1, 1]
 def kl_gaussian(mean_q: Tensor, variance_q, mean_p: Tensor | float, variance_p) -> Tensor:
     """KL(q || p) of two normal distributions in nats, number by number.
 
-    Arguments broadcast, variances are above 0. Eq. (kl-gaussian), book/03_elbo.
+    Arguments broadcast, variances are above 0. Eq. (kl-gaussian), book/prior/elbo.
     """
     mean_q = torch.as_tensor(mean_q, dtype=torch.float64)
     ratio = torch.as_tensor(variance_q / variance_p, dtype=torch.float64)
@@ -38,7 +38,7 @@ def decoder(x0: Tensor, mean: Tensor, variance) -> Tensor:
     `x0` in [-1, 1] on the grid of 8-bit values; any shape, that of `mean`. The bins of -1 and 1
     reach to infinity, so the 256 probabilities add up to 1. Stable: far out in a tail the
     result is a large negative number, not -inf.
-    Source: Ho et al. 2020, Eq. 13; Eq. (decoder), book/03_elbo.
+    Source: Ho et al. 2020, Eq. 13; Eq. (decoder), book/prior/elbo.
     """
     x0 = x0.double()
     sigma = torch.as_tensor(variance, dtype=torch.float64, device=x0.device).sqrt()
@@ -53,7 +53,7 @@ def decoder(x0: Tensor, mean: Tensor, variance) -> Tensor:
 def bits_per_dim(nats: Tensor) -> Tensor:
     """Nats of every number of pictures (B, ...) as bits per dimension of each picture, (B,).
 
-    Eq. (bits-per-dim), book/03_elbo.
+    Eq. (bits-per-dim), book/prior/elbo.
     """
     return nats.flatten(1).mean(1) / math.log(2)
 
@@ -76,7 +76,7 @@ def step_variance(alpha_bar_t, alpha_bar_s, variance: str = "beta-tilde"):
 def loss_weight(alpha_bar_t, alpha_bar_s, variance: str = "beta-tilde"):
     """What L_{t-1} pays in nats for one unit of squared error in the noise, s > 0.
 
-    Source: Ho et al. 2020, Eq. 12; Eq. (weighted-loss), book/03_elbo.
+    Source: Ho et al. 2020, Eq. 12; Eq. (weighted-loss), book/prior/elbo.
     """
     alpha = alpha_bar_t / alpha_bar_s
     sigma2 = step_variance(alpha_bar_t, alpha_bar_s, variance)
@@ -86,7 +86,7 @@ def loss_weight(alpha_bar_t, alpha_bar_s, variance: str = "beta-tilde"):
 def top_term(x0: Tensor, alpha_bar_T) -> Tensor:
     """What q(x_T | x_0) still knows about x_0: L_T of pictures (B, ...) in bits/dim, (B,).
 
-    Eq. (elbo-terms), book/03_elbo.
+    Eq. (elbo-terms), book/prior/elbo.
     """
     alpha_bar_T = torch.as_tensor(alpha_bar_T, dtype=torch.float64)
     mean = alpha_bar_T.sqrt() * x0.double()
@@ -106,7 +106,7 @@ def step_term(
 
     All three (B, ...); returns bits per dimension, (B,). For s > 0 the KL term L_{t-1}; for the
     step to level 0 L_0 = -log p(x_0 | x_1), of 8-bit values or, without `eight_bit`, of a
-    density. Eq. (elbo-terms), book/03_elbo.
+    density. Eq. (elbo-terms), book/prior/elbo.
     """
     x0, x, guess = x0.double(), x.double(), guess.double()
     sigma2 = step_variance(alpha_bar_t, alpha_bar_s, variance)
@@ -135,7 +135,7 @@ def terms(
     others belong to the steps in their order, the last one is the decoder: the sum over rows
     estimates the bound, from one noise per step without bias. `clip` clamps the prior's guess
     to [-1, 1], as the samplers do. One network call per step.
-    Eq. (elbo-terms), book/03_elbo.
+    Eq. (elbo-terms), book/prior/elbo.
     """
     alpha_bar = prior.schedule.alpha_bar
     rows = [top_term(x0, alpha_bar[levels[0]])]
@@ -154,7 +154,7 @@ def gaussian_bound(
     (len(levels),).
 
     With a density as decoder and no clipping. Its sum is at least `gaussian_entropy(prior)`,
-    and comes down to it as the levels get dense. Eq. (elbo-terms), book/03_elbo.
+    and comes down to it as the levels get dense. Eq. (elbo-terms), book/prior/elbo.
     """
     alpha_bar, (spectrum, share) = prior.schedule.alpha_bar, _spectrum(prior)
     top = alpha_bar[levels[0]]

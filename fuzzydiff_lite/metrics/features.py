@@ -37,7 +37,7 @@ def frechet(a: Tensor, b: Tensor) -> float:
 
     Raises ValueError unless both are finite matrices of one width with at least 2 rows each.
     Source: Dowson & Landau 1982; for pictures, Heusel et al. 2017.
-    Eq. (frechet), book/04_network.
+    Eq. (frechet), book/prior/denoiser.
     """
     alike = a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1] > 0
     if not alike or min(len(a), len(b)) < 2:

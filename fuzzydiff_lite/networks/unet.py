@@ -149,7 +149,7 @@ class FaceNet(nn.Module):
     def gaussian_x0(self, x: Tensor, t: Tensor) -> Tensor:
         """The Gaussian's guess of the clean picture, shape of x.
 
-        Eq. (gaussian-denoiser), book/04_network.
+        Eq. (gaussian-denoiser), book/prior/denoiser.
         """
         gaussian = self.gauss_mean, self.gauss_directions, self.gauss_variances, self.gauss_rest
         a = self.alpha_bar[t][:, None]
@@ -179,7 +179,7 @@ class FaceNet(nn.Module):
     def _waves(self, t: Tensor) -> Tensor:
         """Cosines and sines of the level at `widths[0] / 2` frequencies.
 
-        Eq. (time-embedding), book/04_network.
+        Eq. (time-embedding), book/prior/denoiser.
         """
         half = self.widths[0] // 2
         rates = torch.exp(-math.log(10000) / half * torch.arange(half, device=t.device))

@@ -104,7 +104,7 @@ class Jpeg(Idempotent):
     Raises ValueError for another quality or subsampling, and, called, for pictures of another
     shape or whole numbers.
     Source: ITU-T T.81 and T.871, scaled as libjpeg does; Kawar et al. 2022, "JPEG Artifact
-    Correction using Denoising Diffusion Restoration Models"; Eq. (jpeg-update), book/08_ddrm.
+    Correction using Denoising Diffusion Restoration Models"; Eq. (jpeg-update), book/restoring/ddrm.
     """
 
     def __init__(self, quality: int = 10, subsampling: int = 2):

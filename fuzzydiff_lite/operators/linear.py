@@ -24,7 +24,7 @@ class Operator:
     `U_adjoint(y)` a measurement to the coefficients that are measured; where s is 0 anything
     may stand. Coefficients are complex for some operators, pictures never. Any device will do.
 
-    Source: Kawar et al. 2022, section 3; Eq. (svd), book/08_ddrm.
+    Source: Kawar et al. 2022, section 3; Eq. (svd), book/restoring/ddrm.
     """
 
     singular_values: Tensor
@@ -62,7 +62,7 @@ class Operator:
     def pinv(self, y: Tensor) -> Tensor:
         """The pseudo-inverse A† y: of all pictures that fit y best, the smallest.
 
-        Eq. (pseudo-inverse), book/09_ddnm.
+        Eq. (pseudo-inverse), book/restoring/ddnm.
         """
         c = self.U_adjoint(y)
         s = self.S(c)
@@ -71,7 +71,7 @@ class Operator:
     def project(self, x: Tensor) -> Tensor:
         """A† A x: the part of a picture that is measured, its range part.
 
-        Eq. (range-null), book/09_ddnm.
+        Eq. (range-null), book/restoring/ddnm.
         """
         c = self.V_adjoint(x)
         return self.V(torch.where(self.S(c) > 0, c, 0))
@@ -80,7 +80,7 @@ class Operator:
         """The picture u with the least |y - A u|^2 + rho |u - x|^2.
 
         `rho` is a number of at least 0; 0 gives the picture nearest to x that fits y best.
-        Eq. (proximal), book/10_diffpir.
+        Eq. (proximal), book/restoring/diffpir.
         """
         c = self.V_adjoint(x)
         s = self.S(c)
@@ -92,7 +92,7 @@ class Operator:
         """The deviation of the noise in each coefficient of A† y if that of y is `sigma`.
 
         Infinite where nothing is measured. In the device and precision of the coefficients
-        `like`. Eq. (spread), book/08_ddrm.
+        `like`. Eq. (spread), book/restoring/ddrm.
         """
         s = self.S(like)
         return torch.where(s > 0, sigma / s, torch.inf)
@@ -110,7 +110,7 @@ def measure(A, x: Tensor, sigma: float = 0.0, noise: Noise | None = None) -> Ten
     """A x, what is measured of the pictures x, plus normal noise of standard deviation `sigma`.
 
     `sigma` is in units of [-1, 1]. Raises ValueError unless it is a number of at least 0.
-    Eq. (measurement), book/08_ddrm.
+    Eq. (measurement), book/restoring/ddrm.
     """
     if not 0 <= sigma < float("inf"):
         raise ValueError(f"sigma must be a number of at least 0, got {sigma}")
@@ -205,7 +205,7 @@ def whiten(A: Operator, y: Tensor, deviation: Tensor) -> tuple[Operator, Tensor,
     Any sampler takes them. `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number
     of y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Raises ValueError
     for other values, where all are infinite, and for an `A` whose singular values differ.
-    Eq. (whitening), book/15_one_formula.
+    Eq. (whitening), book/fuzzy/one_formula.
     """
     sigma = float(deviation.min())
     if not 0 < sigma < float("inf"):  # false for NaN too

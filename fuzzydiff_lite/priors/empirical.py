@@ -12,7 +12,7 @@ class EmpiricalPrior(Prior):
     """Clean pictures are exactly the given ones (n, *shape), each as likely as the others.
 
     The denoiser is their mean, weighted by how well each explains x.
-    Eq. (empirical-denoiser), book/04_network.
+    Eq. (empirical-denoiser), book/prior/denoiser.
     """
 
     def __init__(self, pictures: Tensor, schedule: Schedule | None = None):

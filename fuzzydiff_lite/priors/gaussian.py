@@ -16,7 +16,7 @@ class GaussianPrior(Prior):
     `mean` has the shape of a picture; the covariance has orthonormal `directions` (d, K) with
     `variances` (K,) and the variance `rest` everywhere else. Without directions it is `rest`
     times the identity.
-    Eq. (gaussian-denoiser), book/04_network.
+    Eq. (gaussian-denoiser), book/prior/denoiser.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class GaussianPrior(Prior):
     def variance(self) -> float:
         """The variance along the line from the mean to a picture.
 
-        Eq. (variance-along), book/12_fuzzy.
+        Eq. (variance-along), book/fuzzy/fuzzy.
         """
         rest = self.mean.numel() - len(self.variances)
         others = torch.as_tensor(self.rest).to(self.mean).expand(rest)
@@ -55,7 +55,7 @@ class GaussianPrior(Prior):
         """The variance of each coefficient (C, size, size) of the pictures in a `basis`.
 
         Given to `fuzzy` as its `variance`, it makes m per run mean the same in every
-        coefficient. Eq. (coefficient-variance), book/14_frequency.
+        coefficient. Eq. (coefficient-variance), book/fuzzy/frequency.
         """
         power = basis.V_adjoint(self.directions.T.unflatten(1, self.shape)).square()
         return self.rest + torch.einsum("k,kchw->chw", self.variances - self.rest, power)
@@ -70,7 +70,7 @@ def variance_along(variances: Tensor) -> float:
     """The variance along the line from the mean to a picture, from all principal variances.
 
     Each direction counts by the share of a picture's distance from the mean that lies in it.
-    Eq. (variance-along), book/12_fuzzy.
+    Eq. (variance-along), book/fuzzy/fuzzy.
     """
     return float(variances.square().sum() / variances.sum())
 

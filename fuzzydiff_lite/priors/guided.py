@@ -14,7 +14,7 @@ def classifier_free(prior: Prior, tone: str, scale: float) -> Prior:
     """A prior pushed from "no label" (`scale` 0) to `tone` (1); a larger scale is more of it.
 
     Every call costs two network calls. Give it to any sampler. Raises ValueError for an unknown
-    tone and for a prior without labels. Eq. (classifier-free), book/05_sampling.
+    tone and for a prior without labels. Eq. (classifier-free), book/prior/sampling.
     """
     if prior.label is None or tone not in prior.labels:
         known = ", ".join(prior.labels) or "none"
@@ -49,7 +49,7 @@ def classifier_guided(prior: Prior, classifier, label: int, scale: float) -> Pri
     Raises ValueError for a label that is not a whole number of at least 0 and for a scale that
     is not finite; when called, before the prior is, for logits of another shape and for a label
     that the classifier does not have.
-    Source: Dhariwal & Nichol 2021, section 4; Eq. (classifier-guidance), book/11_gradients.
+    Source: Dhariwal & Nichol 2021, section 4; Eq. (classifier-guidance), book/restoring/gradients.
     """
     if not isinstance(label, int) or label < 0:
         raise ValueError(f"label must be a whole number of at least 0, got {label!r}")

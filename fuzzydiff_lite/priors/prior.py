@@ -27,7 +27,7 @@ class Prior:
     network came from, if any.
 
     Raises ValueError for another shape, a level outside 1..T, or an unknown `predicts`.
-    Eq. (v-prediction), book/04_network.
+    Eq. (v-prediction), book/prior/denoiser.
     """
 
     label: int | None = None
@@ -63,7 +63,7 @@ class Prior:
             return self._x0(x, t)
 
     def eps(self, x: Tensor, t: int) -> Tensor:
-        """The expected noise in x. Eq. (eps-from-x0), book/02_posterior."""
+        """The expected noise in x. Eq. (eps-from-x0), book/prior/posterior."""
         return eps_from_x0(x, self.x0(x, t), self.schedule.alpha_bar[t])
 
     def _x0(self, x, t):

@@ -46,7 +46,7 @@ def residuals(
     """Pictures x (B, 3, H, W) in [-1, 1] minus their projections, (B, len(depths), 3, H, W).
 
     With one step, len(depths) * draws network calls. Raises ValueError like `sdedit` and for no
-    draws. Eq. (projection-error), book/13_attention.
+    draws. Eq. (projection-error), book/fuzzy/attention.
     """
     if settings.draws < 1:
         raise ValueError(f"draws must be at least 1, got {settings.draws}")
@@ -66,7 +66,7 @@ def squared(r: Tensor, blur: float | None = 1.0) -> Tensor:
     (B, D, 2, H, W): of lightness, the mean of the channels, and of colour, what the channels
     have beside it; both blurred by a Gaussian with that standard deviation in pixels. Faces
     vary much in lightness and little in colour.
-    Eq. (projection-error) and (opponent-error), book/13_attention.
+    Eq. (projection-error) and (opponent-error), book/fuzzy/attention.
     """
     if blur is None:
         return r**2
@@ -82,7 +82,7 @@ def errors(
 
     The result, (B, len(depths), 3 | 2, H, W), is the `squared` `residuals`, whose errors these
     are. The paper's: errors(prior, x, PAPER).
-    Eq. (projection-error) and (opponent-error), book/13_attention.
+    Eq. (projection-error) and (opponent-error), book/fuzzy/attention.
     """
     return squared(residuals(prior, x, settings, noise), settings.blur)
 
@@ -92,7 +92,7 @@ def attention(z: Tensor, low: float = 1.0, high: float = 6.0) -> Tensor:
 
     A mean over the depths: a depth counts 0 where its score is below `low` deviations and 1
     where it is above `high`.
-    Eq. (attention), book/13_attention.
+    Eq. (attention), book/fuzzy/attention.
     """
     return ((z.clamp(low, high) - low) / (high - low)).mean(1)
 
@@ -100,6 +100,6 @@ def attention(z: Tensor, low: float = 1.0, high: float = 6.0) -> Tensor:
 def trust(A: Tensor, scale: float = 1.0) -> Tensor:
     """The map of trust m = scale (1 - A)^2 in [0, scale].
 
-    Eq. (attention-trust), book/13_attention.
+    Eq. (attention-trust), book/fuzzy/attention.
     """
     return scale * (1 - A) ** 2

@@ -25,7 +25,7 @@ class Statistics:
 
     They say what change is usual, and where. `face` (3, H, W) is the mean of these faces. The
     other fields say how the errors were made, with which prior, on how many pictures.
-    Eq. (projection-statistics), book/13_attention.
+    Eq. (projection-statistics), book/fuzzy/attention.
     """
 
     mean: Tensor
@@ -64,7 +64,7 @@ class Statistics:
     def scores(self, e: Tensor) -> Tensor:
         """Errors of pictures (B, D, 3 | 2, H, W) in deviations from what is usual.
 
-        Eq. (z-score), book/13_attention.
+        Eq. (z-score), book/fuzzy/attention.
         """
         return (e - self.mean.to(e)) / self.deviation.to(e).clamp(min=LEAST)
 
@@ -97,7 +97,7 @@ def fit(
     """Statistics of the projection's errors on good faces: batches (B, 3, H, W) in [-1, 1].
 
     Each batch is taken once. Raises ValueError for fewer than two pictures.
-    Eq. (projection-statistics), book/13_attention.
+    Eq. (projection-statistics), book/fuzzy/attention.
     """
     noise, count, total, square, faces = noise or Noise(), 0, 0.0, 0.0, 0.0
     for x in batches:
@@ -134,6 +134,6 @@ def z_scores(
 
     In deviations from what is usual at each depth and pixel. `noise`: as for `errors`. Raises
     ValueError like `sdedit` and `Statistics.check`.
-    Eq. (z-score), book/13_attention.
+    Eq. (z-score), book/fuzzy/attention.
     """
     return statistics.check(prior).scores(errors(prior, x, statistics.settings, noise))

@@ -22,7 +22,7 @@ def ddim(
 ) -> Iterator[Step]:
     """Draw `n` pictures in `steps` steps; with `eta` 0 only the start is random, 1 is DDPM.
 
-    Raises ValueError for eta outside [0, 1]. Eq. (ddim), book/05_sampling.
+    Raises ValueError for eta outside [0, 1]. Eq. (ddim), book/prior/sampling.
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must be in [0, 1], got {eta}")

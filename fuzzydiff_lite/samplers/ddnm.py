@@ -36,7 +36,7 @@ def ddnm(
 
     Raises ValueError for a y that A does not measure and for churn outside [0, 1].
     Source: Wang, Yu & Zhang 2023, Algorithms 1 and 2, appendix I;
-    Eq. (null-space-guess) and (ddnm-plus), book/09_ddnm.
+    Eq. (null-space-guess) and (ddnm-plus), book/restoring/ddnm.
     """
     check_measurement(y, A, sigma, prior, "linear" if sigma else "inverse")
     check_share(churn=churn)

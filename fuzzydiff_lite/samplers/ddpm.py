@@ -17,7 +17,7 @@ def ddpm(
     """Draw `n` pictures from the prior in `steps` steps, all T of them without a number.
 
     Each step draws x_s from q(x_s | x_t, x_0) with the prior's x_0 in place of the unknown one.
-    Eq. (ancestral), book/05_sampling.
+    Eq. (ancestral), book/prior/sampling.
     """
     noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
     x = noise((n, *prior.shape), prior.device, prior.dtype)

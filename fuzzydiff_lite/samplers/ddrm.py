@@ -34,7 +34,7 @@ def ddrm(
     A x = y. `steps` network calls.
 
     Raises ValueError for a y that A does not measure, and for churn or trust outside [0, 1].
-    Source: Kawar, Elad, Ermon & Song 2022; Eq. (ddrm-update) and (churn), book/08_ddrm.
+    Source: Kawar, Elad, Ermon & Song 2022; Eq. (ddrm-update) and (churn), book/restoring/ddrm.
     """
     check_measurement(y, A, sigma, prior)
     check_share(churn=churn, trust=trust)
@@ -72,7 +72,7 @@ def ddrm_jpeg(
 
     Raises ValueError for a y that A does not measure, a start outside 1..T, and churn or trust
     outside [0, 1].
-    Source: Kawar, Song, Ermon & Elad 2022, Eq. 6; Eq. (jpeg-update) and (churn), book/08_ddrm.
+    Source: Kawar, Song, Ermon & Elad 2022, Eq. 6; Eq. (jpeg-update) and (churn), book/restoring/ddrm.
     """
     check_measurement(y, A, 0.0, prior, "inverse")
     check_share(churn=churn, trust=trust)

@@ -36,7 +36,7 @@ def diffpir(
 
     Raises ValueError for a y that A does not measure, a negative lam and churn outside [0, 1].
     Source: Zhu et al. 2023, Algorithm 1;
-    Eq. (proximal), (rho) and (effective-eps), book/10_diffpir.
+    Eq. (proximal), (rho) and (effective-eps), book/restoring/diffpir.
     """
     check_measurement(y, A, sigma, prior)
     check_share(churn=churn)

@@ -32,7 +32,7 @@ def dps(
     calls, each with its gradient.
 
     Raises ValueError for a y that A does not measure.
-    Source: Chung et al. 2023; Eq. (dps), book/11_gradients.
+    Source: Chung et al. 2023; Eq. (dps), book/restoring/gradients.
     """
     check_measurement(y, A, sigma, prior, "forward" if sigma else "inverse")
     y = y.to(prior.device)
@@ -62,7 +62,7 @@ def mcg(
     at the end. `steps` network calls, each with its gradient.
 
     Raises ValueError for a y that A does not measure.
-    Source: Chung, Sim, Ryu & Ye 2022, Algorithm 1; Eq. (mcg), book/11_gradients.
+    Source: Chung, Sim, Ryu & Ye 2022, Algorithm 1; Eq. (mcg), book/restoring/gradients.
     """
     check_measurement(y, A, 0.0, prior)
     y = y.to(prior.device)
@@ -81,6 +81,6 @@ def mcg(
 def misfit(A, x0: Tensor, y: Tensor) -> Tensor:
     """|y - A x0| for each picture, (B,): how far a guess is from what was measured.
 
-    Eq. (dps), book/11_gradients.
+    Eq. (dps), book/restoring/gradients.
     """
     return (y - A(x0)).flatten(1).norm(dim=1)

@@ -47,8 +47,8 @@ def fuzzy(
     Raises ValueError for y or m of another shape, outside its range, or with NaN, for another
     `per`, and for a run of a prior whose variance nobody knows.
     Source: El Helou 2023, Algorithm 1, corrected;
-    Eq. (fuzzy-fusion), (walk) and (fusion-weight), book/12_fuzzy;
-    Eq. (fusion-in-a-basis), book/14_frequency.
+    Eq. (fuzzy-fusion), (walk) and (fusion-weight), book/fuzzy/fuzzy;
+    Eq. (fusion-in-a-basis), book/fuzzy/frequency.
     """
     check_picture(y, prior)
     if per == "run" and variance is None:

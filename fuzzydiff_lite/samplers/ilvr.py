@@ -27,7 +27,7 @@ def sdedit(
     The higher the start, the less of y is left. The levels below `start` are those of `steps`
     steps from the top. Raises ValueError for another y and a start outside 1..T.
 
-    Source: Meng et al. 2022; Eq. (sdedit), book/06_ilvr.
+    Source: Meng et al. 2022; Eq. (sdedit), book/restoring/ilvr.
     """
     check_picture(y, prior)
     check_level(prior, start=start)
@@ -58,7 +58,7 @@ def ilvr(
     Raises ValueError for another y, a filter that does not give pictures, and an `until`
     outside 0..T.
 
-    Source: Choi et al. 2021, Algorithm 1; Eq. (ilvr), book/06_ilvr.
+    Source: Choi et al. 2021, Algorithm 1; Eq. (ilvr), book/restoring/ilvr.
     """
     check_picture(y, prior)
     check_level(prior, least=0, until=until)

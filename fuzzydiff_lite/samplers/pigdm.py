@@ -34,7 +34,7 @@ def pigdm(
 
     Raises ValueError for a y that A does not measure and for eta outside [0, 1].
     Source: Song et al. 2023, Eq. 7 to 9;
-    Eq. (pigdm-score) and (pigdm-guess), book/11_gradients.
+    Eq. (pigdm-score) and (pigdm-guess), book/restoring/gradients.
     """
     check_measurement(y, A, sigma, prior, "linear" if sigma else "inverse")
     check_share(eta=eta)

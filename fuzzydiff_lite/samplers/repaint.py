@@ -30,7 +30,7 @@ def replacement(
     network calls. Raises ValueError for another y or m.
 
     Source: Sohl-Dickstein et al. 2015, section 2.5, and Song et al. 2021 (score-based SDE),
-    appendix I.2; Eq. (replacement), book/07_repaint.
+    appendix I.2; Eq. (replacement), book/restoring/repaint.
     """
     check_picture(y, prior)
     y = y.to(prior.device)
@@ -65,7 +65,7 @@ def repaint(
     network calls. Raises ValueError for another y or m.
 
     Source: Lugmayr et al. 2022, Algorithm 1, corrected;
-    Eq. (replacement) and (resampling), book/07_repaint.
+    Eq. (replacement) and (resampling), book/restoring/repaint.
     """
     check_picture(y, prior)
     y = y.to(prior.device)

@@ -14,7 +14,7 @@ def fuzzy_rule(m: Tensor | float, fix: bool = True, variance: float | None = Non
 
     Binary it is `repaint` and `ilvr`, 0 everywhere `sdedit`. m is the weight of each fusion;
     with the `variance` of the clean pictures it is the share that a whole run keeps.
-    Eq. (rule-fuzzy), book/15_one_formula.
+    Eq. (rule-fuzzy), book/fuzzy/one_formula.
     """
 
     def rule(a_t, a_s):
@@ -32,7 +32,7 @@ def null_space_rule(seen: Tensor, churn: float = 0.85, trust: float = 1.0) -> Ru
     """`ddnm` without noise: coefficients that are `seen`, 1 or 0, come from the measurement.
 
     With a `trust` below 1 it is `ddrm_jpeg` of an operator; its last step trusts fully.
-    Eq. (rule-null-space), book/15_one_formula.
+    Eq. (rule-null-space), book/fuzzy/one_formula.
     """
     return lambda a_t, a_s: Mix((trust if a_s < 1 else 1.0) * seen, *_churn(a_s, churn))
 
@@ -42,7 +42,7 @@ def spectral_rule(spread: Tensor, churn: float = 0.85, trust: float = 1.0) -> Ru
 
     `spread` is the deviation of the noise in each coefficient, from `A.spread`. As in `ddrm`,
     the last step of a measurement without noise trusts fully.
-    Eq. (rule-spectral), book/15_one_formula.
+    Eq. (rule-spectral), book/fuzzy/one_formula.
     """
     silent = bool((spread[spread.isfinite()] == 0).all())
 
@@ -63,7 +63,7 @@ def spectral_rule(spread: Tensor, churn: float = 0.85, trust: float = 1.0) -> Ru
 
 
 def proximal_rule(s: Tensor, sigma: float = 0.0, lam: float = 1.0, churn: float = 1.0) -> Rule:
-    """`diffpir`, for singular values s. Eq. (rule-proximal), book/15_one_formula."""
+    """`diffpir`, for singular values s. Eq. (rule-proximal), book/fuzzy/one_formula."""
 
     def rule(a_t, a_s):
         weight = _solve(s, lam * sigma**2 * a_t / (1 - a_t))
@@ -75,7 +75,7 @@ def proximal_rule(s: Tensor, sigma: float = 0.0, lam: float = 1.0, churn: float 
 def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
     """`pigdm` with the root of alpha_bar_t for its Jacobian: right for pictures of white noise.
 
-    Eq. (rule-flat), book/15_one_formula.
+    Eq. (rule-flat), book/fuzzy/one_formula.
     """
 
     def rule(a_t, a_s):
@@ -89,7 +89,7 @@ def share_kept(spread: Tensor, variance: float) -> Tensor:
 
     Clean coefficients have this `variance`; `spread` is the deviation of the noise in the
     coefficient: 0 gives 1, infinity gives 0. As m of a run, it makes `fuzzy` listen to noise.
-    Eq. (share-kept), book/15_one_formula.
+    Eq. (share-kept), book/fuzzy/one_formula.
     """
     return variance / (variance + spread**2)
 

@@ -21,7 +21,7 @@ class Mix(NamedTuple):
 
     `w` is the weight of what is given in the clean part, `p` the deviation of the noise that
     the guess left over, `q` and `r` those of new noise, from the sampler and from its branch
-    for what is given. Eq. (one-formula), book/15_one_formula.
+    for what is given. Eq. (one-formula), book/fuzzy/one_formula.
     """
 
     w: Tensor | float
@@ -55,7 +55,7 @@ def unified(
     `schedule.calls(steps, repeats, jump)` network calls.
 
     Raises ValueError for a y that is no batch of the prior's pictures and a start outside 1..T.
-    Eq. (one-formula), book/15_one_formula.
+    Eq. (one-formula), book/fuzzy/one_formula.
     """
     check_picture(y, prior, bounded=False)
     y = y.to(prior.device)

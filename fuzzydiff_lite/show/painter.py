@@ -73,7 +73,7 @@ class Painter:
 
     A notebook shows it as HTML that needs no kernel. A browser cannot run the network, so the
     prior is the Gaussian of the faces, at 32 x 32 pixels: its denoiser is closed,
-    Eq. (gaussian-denoiser), book/04_network. `restore` gives in Python what the page shows.
+    Eq. (gaussian-denoiser), book/prior/denoiser. `restore` gives in Python what the page shows.
     `pictures` holds what can be painted on, by name, (1, 3, 32, 32) in [-1, 1]; `prior` is the
     `GaussianPrior`.
     """

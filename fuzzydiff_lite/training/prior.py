@@ -48,7 +48,7 @@ class Recipe:
 def v_loss(net, x0: Tensor, t: Tensor, tone: Tensor, eps: Tensor, gamma: float) -> Tensor:
     """Squared errors of v, (B,), times min(SNR, gamma) / (SNR + 1) where `gamma` is finite.
 
-    Eq. (v-loss) and (min-snr), book/04_network.
+    Eq. (v-loss) and (min-snr), book/prior/denoiser.
     """
     a = net.alpha_bar[t][:, None, None, None]
     x, v = a.sqrt() * x0 + (1 - a).sqrt() * eps, a.sqrt() * eps - (1 - a).sqrt() * x0
