@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from studies.tasks import TASKS, classical, damage
 from fuzzydiff_lite import Noise, Prior, load_prior, metrics, restore, run
 from fuzzydiff_lite.data import london, sheet
 from fuzzydiff_lite.networks import SHA256
+from studies.tasks import TASKS, classical, damage
 
 BOOK = Path(__file__).parents[1] / "book"
 FILE, PICTURE = BOOK / "data" / "compare.json", BOOK / "images" / "compare.webp"

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from studies.tasks import biharmonic
 from fuzzydiff_lite import Noise, Prior, load_prior, masks, run
 from fuzzydiff_lite.data import london, sheet
 from fuzzydiff_lite.metrics import psnr, ssim
 from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.operators import Bicubic, Inpaint
 from fuzzydiff_lite.samplers import Step, ilvr, sdedit
+from studies.tasks import biharmonic
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "book" / "data" / "report.json"

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from studies.tasks import MASKS, TASKS, classical, damage
 from fuzzydiff_lite import Noise, Prior, load_prior, metrics, restore, run
 from fuzzydiff_lite.data import from_uint8, load_faces64, sheet
 from fuzzydiff_lite.networks import SHA256
+from studies.tasks import MASKS, TASKS, classical, damage
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "book" / "data" / "restoration.json"

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from studies.tasks import OPERATORS, TASKS, damage
 from fuzzydiff_lite import load_prior, metrics, restore, run
 from fuzzydiff_lite.data import from_uint8, load_faces64
 from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.noise import Noise
+from studies.tasks import OPERATORS, TASKS, damage
 
 FILE = Path(__file__).parents[1] / "book" / "data" / "sweep.json"
 # One for each task; ×2 and ×8 go with ×4.

@@ -2,8 +2,8 @@
 
 import torch
 
-from studies import elbo, restoration
 from fuzzydiff_lite.networks import load_net, save_net
+from studies import elbo, restoration
 
 
 def test_the_chain_is_exact_for_terms_that_fall_like_a_power():

@@ -326,7 +326,9 @@ def test_a_missing_device_is_named(restore):
 
 
 def test_damaged_weights_that_ship_are_noticed(restore, monkeypatch):
-    monkeypatch.setitem(sys.modules["fuzzydiff_lite.weights"].SHA256, "faces64", "0" * 64)
+    monkeypatch.setitem(
+        sys.modules["fuzzydiff_lite.networks.weights"].SHA256, "faces64", "0" * 64
+    )
     check_error(restore("--m", "0.5"), "is damaged")
 
 

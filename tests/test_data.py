@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from studies.faces import PORTRAIT, londoners
 from fuzzydiff_lite import data
 from fuzzydiff_lite.assets import FOLDER
+from studies.faces import PORTRAIT, londoners
 
 ROWS = [
     ("anna", "london", "colour", "train"),

@@ -12,7 +12,6 @@ from PIL import Image
 from test_noise_js import run as in_javascript
 from test_pages import browser, opened  # noqa: F401 (a fixture)
 
-from studies import painter as bench
 from fuzzydiff_lite import GaussianPrior, Noise, masks, run
 from fuzzydiff_lite.cli.commands import main
 from fuzzydiff_lite.networks import load_net
@@ -20,6 +19,7 @@ from fuzzydiff_lite.restore.files import read
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.schedule import Schedule, travel
 from fuzzydiff_lite.show.painter import JS, SETTINGS, SHAPES, SIZE, Painter, save, shape
+from studies import painter as bench
 
 SOURCE = "".join((JS / f"{name}.js").read_text("utf-8") for name in ("noise", "fuzzy"))
 RESTORE = """([spec, cases]) => {

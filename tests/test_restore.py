@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from studies import sweep, tasks
 from fuzzydiff_lite import GaussianPrior, Noise, restore, run, samplers
 from fuzzydiff_lite.operators import AveragePool, Inpaint
 from fuzzydiff_lite.restore.files import parse_blur
+from studies import sweep, tasks
 
 SWEEP = Path(__file__).parents[1] / "book" / "data" / "sweep.json"
 ROWS = json.loads(SWEEP.read_text(encoding="utf-8"))["rows"]

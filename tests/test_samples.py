@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from studies import samples
 from fuzzydiff_lite import GaussianPrior, Noise, run
 from fuzzydiff_lite.data import from_uint8
 from fuzzydiff_lite.samplers import ddpm
+from studies import samples
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@ import torch
 
 from benchmarks import network, speed
 from fuzzydiff_lite import GaussianPrior
-from fuzzydiff_lite.networks import Attention, FaceNet
+from fuzzydiff_lite.networks import FaceNet
+from fuzzydiff_lite.networks.unet import Attention
 
 
 class Counting(GaussianPrior):

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from studies import grids
 from fuzzydiff_lite import GaussianPrior, Noise, load_prior, masks, run
 from fuzzydiff_lite.data import to_tensor
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.show.widgets import Explorer, label, load_grid, make_grid, save_grid
+from studies import grids
 
 BOOK = Path(__file__).parents[1] / "book"
 AXES = {"m": [0, 0.5, 1.0], "mask": ["box", "half"], "J": [1, 2]}
