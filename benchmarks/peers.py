@@ -33,7 +33,7 @@ HOLE = masks.box()
 SIGMA = 0.05  # of the noise in deepinv's tasks, in [-1, 1]: half as much in deepinv's [0, 1]
 
 
-def repaint_of_diffusers(prior: Prior, given: restore.Given, seed: int) -> Tensor:
+def repaint_of_diffusers(prior: Prior, given: restore.Measurement, seed: int) -> Tensor:
     """RePaint without jumps: every step but the last is walked twice.
 
     `eta` 1 is DDPM, as in the paper and in ours.
@@ -58,7 +58,7 @@ def repaint_of_diffusers(prior: Prior, given: restore.Given, seed: int) -> Tenso
 def with_deepinv(make: Callable) -> Callable:
     """deepinv's reconstructor `make(deepinv, denoiser)` as one like `repaint_of_diffusers`."""
 
-    def restored(prior: Prior, given: restore.Given, seed: int) -> Tensor:
+    def restored(prior: Prior, given: restore.Measurement, seed: int) -> Tensor:
         import deepinv
 
         noise_model = deepinv.physics.GaussianNoise(given.sigma / 2)
@@ -134,7 +134,7 @@ def compared(method: str, prior: Prior, faces: Tensor) -> dict:
     A = Inpaint(HOLE)
     # deepinv's inpainting puts no noise where nothing is measured.
     y = HOLE * measure(A, faces, sigma, Noise(1))
-    given = restore.Given(y, A, sigma, y.clamp(-1, 1), HOLE)
+    given = restore.Measurement(y, A, sigma, y.clamp(-1, 1), HOLE)
     chosen = restore.settings("inpaint", method, **settings)
 
     def ours(prior, given, seed):

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from fuzzydiff_lite import Noise, load_prior, masks, run, samplers
+from fuzzydiff_lite import Noise, Walk, load_prior, masks, run, samplers
 from fuzzydiff_lite.operators import AveragePool, Blur, Jpeg
 
 POOL, BLUR, JPEG, HOLE = AveragePool(4), Blur.gaussian(2), Jpeg(10), masks.box()
@@ -28,11 +28,15 @@ def undo(sampler: Callable, A, *sigma: float, **settings) -> Callable:
 
 
 PLAIN = {  # of prior, pictures, number of steps; J = 2 walks each step but the last twice
-    "ddpm": lambda p, x, n: samplers.ddpm(p, len(x), n, Noise(0)),
-    "ddim": lambda p, x, n: samplers.ddim(p, len(x), n, noise=Noise(0)),
-    "fuzzy, J = 2": lambda p, x, n: samplers.fuzzy(p, x, 0.5, n // 2 + 1, 2, Noise(0)),
-    "repaint, J = 2": lambda p, x, n: samplers.repaint(p, x, HOLE, n // 2 + 1, 2, Noise(0)),
-    "ilvr": lambda p, x, n: samplers.ilvr(p, x, POOL.project, n, noise=Noise(0)),
+    "ddpm": lambda p, x, n: samplers.ddpm(p, len(x), walk=n, noise=Noise(0)),
+    "ddim": lambda p, x, n: samplers.ddim(p, len(x), walk=n, noise=Noise(0)),
+    "fuzzy, J = 2": lambda p, x, n: samplers.fuzzy(
+        p, x, 0.5, walk=Walk(n // 2 + 1, repeats=2), noise=Noise(0)
+    ),
+    "repaint, J = 2": lambda p, x, n: samplers.repaint(
+        p, x, HOLE, walk=Walk(n // 2 + 1, repeats=2), noise=Noise(0)
+    ),
+    "ilvr": lambda p, x, n: samplers.ilvr(p, x, POOL.project, walk=n, noise=Noise(0)),
     "ddrm, ×4": undo(samplers.ddrm, POOL),
     "ddrm, blur and noise": undo(samplers.ddrm, BLUR, 0.02),
     "ddrm_jpeg": undo(samplers.ddrm_jpeg, JPEG, start=1000),
@@ -100,7 +104,7 @@ def batching(
     x = torch.zeros(batch, 3, 64, 64, device=device)
 
     def restore(x: Tensor) -> None:
-        run(samplers.ddnm(prior, POOL(x), POOL, steps=steps, noise=Noise(0)))
+        run(samplers.ddnm(prior, POOL(x), POOL, walk=steps, noise=Noise(0)))
 
     def one_by_one() -> None:
         for face in x.split(1):

@@ -8,6 +8,7 @@ from .priors.gaussian import GaussianPrior
 from .priors.prior import Prior
 from .samplers import run
 from .schedule import Schedule
+from .walk import Walk
 
 __all__ = [
     "EmpiricalPrior",
@@ -15,6 +16,7 @@ __all__ = [
     "Noise",
     "Prior",
     "Schedule",
+    "Walk",
     "load_prior",
     "masks",
     "run",

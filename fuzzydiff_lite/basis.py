@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +16,18 @@ def on(table: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     """A table, converted once for each device and precision, not in every step."""
     with torch.inference_mode(False):  # what is kept may be needed with gradients later
         return table.to(device, dtype)
+
+
+class Orthonormal(Protocol):
+    """An orthonormal basis of pictures: an `Operator`, a `Basis`, or `Pixels`."""
+
+    def V(self, c: Tensor) -> Tensor:
+        """The picture with the coefficients c."""
+        ...
+
+    def V_adjoint(self, x: Tensor) -> Tensor:
+        """The coefficients of a picture."""
+        ...
 
 
 class Pixels:

@@ -1,11 +1,11 @@
-"""The noise schedule: what is left of a picture at each level, which levels samplers visit."""
+"""The noise schedule: what is left of a picture at each level, and levels spaced over it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
+import numpy as np
 import torch
 
 
@@ -84,83 +84,34 @@ class Schedule:
         """The levels to visit, `steps` + 1 of them, falling from T to 0; all without `steps`.
 
         With a level `start` they begin there, and go on with those of the same `steps` that lie
-        below it. `spacing` is "uniform", or "quadratic" to crowd them near 0. Raises ValueError
-        for another spacing and for steps that are not a whole number from 1 to T.
-        Eq. (levels), book/prior/sampling.
+        below it. Levels are crowded near 0 by the `spacing` "quadratic", and evenly spaced by
+        "uniform". Others have published levels of their own: "leading", "trailing" and
+        "linspace" are those of the library diffusers, "diffpir" those of DiffPIR's program.
+        Raises ValueError for another spacing and for steps that are not a whole number from 1
+        to T. Eq. (levels), book/prior/sampling.
         """
         steps = self.T if steps is None else steps
         if not isinstance(steps, int) or not 1 <= steps <= self.T:
             raise ValueError(
                 f"steps must be a whole number between 1 and {self.T}, got {steps}"
             )
-        powers = {"uniform": 1, "quadratic": 2}
-        if spacing not in powers:
-            raise ValueError(f"spacing must be one of {', '.join(powers)}, got {spacing!r}")
-        share = [(i, (i / steps) ** powers[spacing]) for i in range(steps, -1, -1)]
-        levels = [max(i, round(self.T * t)) for i, t in share]  # max keeps crowded levels apart
+        if spacing not in SPACINGS:
+            raise ValueError(f"spacing must be one of {', '.join(SPACINGS)}, got {spacing!r}")
+        rising = SPACINGS[spacing](np.arange(steps), steps, self.T)
+        levels = [*reversed([max(i, int(level)) for i, level in enumerate(rising, 1)]), 0]
         if start is None:
             return levels
         return [start, *(level for level in levels if level < start)]
 
 
-class Move(NamedTuple):
-    """One move of a walk over levels: from level `t` to level `s`.
-
-    Down (s < t) denoises with one call of the prior, up (s > t) adds noise. `left` counts the
-    calls of the prior still to come after this move.
-    """
-
-    t: int
-    s: int
-    left: int
-
-
-def travel(levels: list[int], repeats: int = 1, jump: int = 1) -> list[Move]:
-    """The walk down `levels` in which stretches of `jump` steps are walked `repeats` times.
-
-    The stretches are counted from the bottom, above the last step, which is taken once. After
-    each stretch the walk climbs back up `jump` levels and comes down again, `repeats` - 1
-    times. Up to `jump` steps at the top do not fill a stretch and are walked once. `jump` 1 is
-    the J of El Helou 2023; `jump` 10 with `repeats` 10 over 250 steps is RePaint's published
-    schedule (2410 network calls).
-
-    Raises ValueError for repeats or jump that are not whole numbers of at least 1, and for a
-    jump too long to repeat.
-    Source: Lugmayr et al. 2022, section 4.2 and appendix B; Eq. (walk), book/fuzzy/fuzzy.
-    """
-    if not (isinstance(repeats, int) and isinstance(jump, int)) or repeats < 1 or jump < 1:
-        raise ValueError(
-            f"repeats and jump must be whole numbers of at least 1, got {repeats} and {jump}"
-        )
-    top = len(levels) - 1
-    if repeats > 1 and jump > 1 and jump >= top:
-        raise ValueError(
-            f"a jump of {jump} steps does not fit a walk of {top}: nothing would be repeated"
-        )
-    # position (counted from 0) -> climbs to make
-    rises = {1 + k: repeats - 1 for k in range(0, top - jump, jump)}
-    position, walk = top, []
-    while position > 0:
-        walk.append((levels[top - position], levels[top - position + 1]))
-        position -= 1
-        if rises.get(position, 0) > 0:
-            rises[position] -= 1
-            for _ in range(jump):
-                walk.append((levels[top - position], levels[top - position - 1]))
-                position += 1
-    left, moves = 0, []
-    for t, s in reversed(walk):
-        moves.append(Move(t, s, left))
-        left += s < t
-    return moves[::-1]
-
-
-def calls(steps: int, repeats: int = 1, jump: int = 1) -> int:
-    """How often a sampler with these settings calls the prior: known before it runs.
-
-    Raises ValueError for steps that are not a whole number of at least 1, and like `travel`.
-    Eq. (walk), book/fuzzy/fuzzy.
-    """
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a whole number of at least 1, got {steps}")
-    return travel(list(range(steps, -1, -1)), repeats, jump)[0].left + 1
+# The `steps` levels above 0, rising: of i = 0, ..., steps - 1, the number of steps and T.
+SPACINGS = {
+    "uniform": lambda i, n, T: np.rint(T * ((i + 1) / n)),
+    "quadratic": lambda i, n, T: np.rint(T * ((i + 1) / n) ** 2),
+    "leading": lambda i, n, T: 1 + i * (T // n),
+    "trailing": lambda i, n, T: np.rint(np.arange(T, 0, -T / n))[::-1][:n],
+    "linspace": lambda i, n, T: 1 + np.rint(np.linspace(0, T - 1, n) if n > 1 else [T - 1]),
+    "diffpir": lambda i, n, T: (
+        T - np.minimum(np.floor(T * np.sqrt(i[::-1] / max(n - 1, 1))), T - 1)
+    ),
+}

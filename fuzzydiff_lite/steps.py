@@ -8,8 +8,13 @@ Pictures are (B, C, H, W) in [-1, 1] at level 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+from .schedule import Schedule
 
 
 def noise_to(x0: Tensor, eps: Tensor, alpha_bar_t) -> Tensor:
@@ -69,13 +74,14 @@ def ddim_step(
     return _root(alpha_bar_s) * x0 + old + _root(variance) * z
 
 
-def churn_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_s, churn: float) -> Tensor:
+def mix_step(x0: Tensor, eps: Tensor, z: Tensor, alpha_bar_s, eta: float) -> Tensor:
     """The picture at level s whose clean part is `x0` and whose noise is partly fresh.
 
-    A share `churn` of the noise's deviation comes from `z`, the rest from `eps`: 0 is DDIM with
-    eta 0, 1 draws all noise anew. Eq. (churn), book/restoring/ddrm.
+    A share `eta` of the noise's standard deviation comes from `z`, the rest from `eps`: 0 is
+    DDIM with eta 0, 1 draws all noise anew. This is the eta of DDRM and DDNM, not that of DDIM.
+    Eq. (churn), book/restoring/ddrm.
     """
-    mix = (1 - churn**2) ** 0.5 * eps + churn * z
+    mix = (1 - eta**2) ** 0.5 * eps + eta * z
     return _root(alpha_bar_s) * x0 + _root(1 - alpha_bar_s) * mix
 
 
@@ -84,53 +90,133 @@ def spectral_step(
     eps: Tensor,
     z: Tensor,
     y: Tensor,
-    spread: Tensor,
+    std: Tensor,
     alpha_bar_s,
-    churn: float,
-    trust: float = 1.0,
+    eta: float,
+    eta_b: float = 1.0,
 ) -> Tensor:
     """One step to level s where each coefficient of the measurement has noise of its own.
 
-    All arguments are coefficients: of the guess `x0`, of its noise `eps`, of fresh noise `z`
-    and of A† y, with the standard deviation `spread` of the noise in the latter, infinite where
-    nothing was measured. Where the measurement is cleaner than the level, a share `trust` of it
-    replaces the guess and the noise that is missing is added; where it is not, it only steers
-    the noise; where there is none, the step is `churn_step`.
+    All arguments are coefficients: of the clean picture `x0`, of its noise `eps`, of fresh
+    noise `z` and of A† y, with the standard deviation `std` of the noise in the latter,
+    infinite where nothing was measured. Where the measurement is cleaner than the level, a
+    share `eta_b` of it replaces x0 and the noise that is missing is added; where it is not, it
+    only steers the noise; where there is none, the step is `mix_step`.
 
     Source: Kawar et al. 2022, Eq. 7 and 8; Eq. (ddrm-update), book/restoring/ddrm.
     """
     kept, level = _root(alpha_bar_s), _root(1 - alpha_bar_s)
-    brought = kept * spread  # the noise that the measurement brings along
-    missing = (level**2 - (trust * brought) ** 2).clamp(min=0).sqrt()
-    cleaner = kept * (x0 + trust * (y - x0)) + missing * z
-    direction = torch.where(spread.isinf(), eps, (y - x0) / spread)
-    steered = churn_step(x0, direction, z, alpha_bar_s, churn)
+    brought = kept * std  # the noise that the measurement brings along
+    missing = (level**2 - (eta_b * brought) ** 2).clamp(min=0).sqrt()
+    cleaner = kept * (x0 + eta_b * (y - x0)) + missing * z
+    direction = torch.where(std.isinf(), eps, (y - x0) / std)
+    steered = mix_step(x0, direction, z, alpha_bar_s, eta)
     return torch.where(brought <= level, cleaner, steered)
 
 
-def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, fix: bool = True) -> Tensor:
+class Prediction(NamedTuple):
+    """What a prior predicts of a noisy picture: its clean picture `x0` and its noise `eps`.
+
+    Both have the shape of the picture. `between`, of that shape too, says where the variance of
+    a step lies that the network has learned: 0 is beta-tilde, 1 is beta, between them it goes
+    by the logarithm (Nichol & Dhariwal 2021, Eq. 15). None for a network that learned none.
+    """
+
+    x0: Tensor
+    eps: Tensor
+    between: Tensor | None = None
+
+
+# How a step draws x_s: from a normal distribution whose mean and standard deviation this gives
+# for (x, prediction, schedule, t, s).
+Draw = Callable[[Tensor, Prediction, Schedule, int, int], tuple[Tensor, Tensor]]
+
+
+def ancestral(variance: str = "beta-tilde") -> Draw:
+    """Draw x_s from q(x_s | x_t, x_0) with the predicted x_0 in place of the unknown one: DDPM.
+
+    `variance` is that of q, "beta-tilde"; or "beta", what the step from s to t adds; or
+    "learned", what the network predicts. The step to level 0 adds no noise. Raises ValueError
+    for another word, and when drawing for a network that learned none.
+    Source: Ho et al. 2020, section 3.2; Eq. (ancestral), book/prior/sampling.
+    """
+    if variance not in ("beta-tilde", "beta", "learned"):
+        raise ValueError(
+            f'variance must be "beta-tilde", "beta" or "learned", got {variance!r}'
+        )
+
+    def draw(x, prediction, schedule, t, s):
+        a_t, a_s = schedule.alpha_bar[t], schedule.alpha_bar[s]
+        mean, beta_tilde = posterior(x, prediction.x0, a_t, a_s)
+        if variance == "beta-tilde" or s == 0:
+            return mean, beta_tilde.sqrt()
+        beta = 1 - a_t / a_s
+        if variance == "beta":
+            return mean, beta.sqrt()
+        if prediction.between is None:
+            raise ValueError("this prior predicts no variance: its network has not learned one")
+        v = prediction.between
+        return mean, torch.exp((v * beta.log() + (1 - v) * beta_tilde.log()) / 2)
+
+    return draw
+
+
+def implicit(eta: float = 0.0) -> Draw:
+    """Draw as DDIM does: with `eta` 0 nothing is random, 1 is `ancestral`.
+
+    Raises ValueError for eta outside [0, 1].
+    Source: Song et al. 2021, Eq. 12; Eq. (ddim) and (ddim-sigma), book/prior/sampling.
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must be in [0, 1], got {eta}")
+
+    def draw(x, prediction, schedule, t, s):
+        a_t, a_s = schedule.alpha_bar[t], schedule.alpha_bar[s]
+        mean = ddim_step(prediction.x0, prediction.eps, 0.0, a_t, a_s, eta)
+        return mean, eta * ((1 - a_s) / (1 - a_t) * (1 - a_t / a_s)).sqrt()
+
+    return draw
+
+
+def mixed(eta: float) -> Draw:
+    """Draw as `mix_step` does: the share `eta` of the noise is new, the rest the predicted one.
+
+    Raises ValueError for eta outside [0, 1]. Eq. (churn), book/restoring/ddrm.
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must be in [0, 1], got {eta}")
+
+    def draw(x, prediction, schedule, t, s):
+        a_s = schedule.alpha_bar[s]
+        mean = mix_step(prediction.x0, prediction.eps, 0.0, a_s, eta)
+        return mean, eta * (1 - a_s).sqrt()
+
+    return draw
+
+
+def fuse(given: Tensor, hallucinated: Tensor, mean: Tensor, m, rescale: bool = True) -> Tensor:
     """Blend two noisy pictures of one level, with the weight `m` in [0, 1] for `given`.
 
-    `hallucinated` has the weight 1 - m. With `fix`, the distance from `mean` is stretched so
-    that the blend has the noise variance of its parts: two independent parts of variance v
+    `hallucinated` has the weight 1 - m. With `rescale`, the distance from `mean` is stretched
+    so that the blend has the noise variance of its parts: two independent parts of variance v
     blend to variance (m^2 + (1 - m)^2) v.
 
     Source: El Helou 2023; Eq. (fused-variance) and (fuzzy-fusion), book/fuzzy/fuzzy.
     """
     blend = m * given + (1 - m) * hallucinated
-    if not fix:
+    if not rescale:
         return blend
     return mean + (blend - mean) / _root(m**2 + (1 - m) ** 2)
 
 
-def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance: float, fix: bool = True) -> Tensor:
+def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance, rescale=True) -> Tensor:
     """The weight m of one fusion, where the whole run is to keep the `share` of what is given.
 
     It is the fusion after the step from level t to s. `share` in [0, 1], a number or a map; 0
     gives 0 and 1 gives 1. The step draws a picture towards the prior's mean, the fusion draws
     it towards the given one; with this weight both are in balance wherever the share kept is
     `share`. Exact for pictures that are normal with `variance`, whatever the levels and however
-    often each is visited. `fix` says which `fuse` the weight is for.
+    often each is visited. `rescale` says which `fuse` the weight is for.
 
     Eq. (step-pull) and (fusion-weight), book/fuzzy/fuzzy.
     """
@@ -138,7 +224,7 @@ def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance: float, fix: bool = 
     beta = 1 - alpha_bar_t / alpha_bar_s
     pull = beta / (alpha_bar_t * variance + 1 - alpha_bar_t)  # (step-pull)
     lost = share * pull / (1 - share + share * pull)  # 1 - c, for c is nearly 1
-    if not fix:
+    if not rescale:
         return lost
     across = _root(lost * (2 - lost))  # the root of 1 - c^2
     return across / (1 - lost + across)

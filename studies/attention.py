@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fuzzydiff_lite import Noise, Prior, load_prior, run
+from fuzzydiff_lite import Noise, Prior, Walk, load_prior, run
 from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.data import crop_square, damage, from_uint8, load_faces64, sheet, to_tensor
 from fuzzydiff_lite.metrics import auroc, average_precision, psnr, ssim
@@ -238,10 +238,10 @@ def main() -> None:
         return torch.cat(parts).float()
 
     def fused(y: Tensor, m: Tensor, noise: Noise) -> Tensor:
-        return run(fuzzy(prior, y, m, 25, 3, noise))
+        return run(fuzzy(prior, y, m, walk=Walk(25, repeats=3), noise=noise))
 
     def renewed(y: Tensor, m: Tensor, noise: Noise) -> Tensor:
-        return run(sdedit(prior, y, steps=50, noise=noise))
+        return run(sdedit(prior, y, walk=Walk(50, start=400), noise=noise))
 
     both = way("found", lambda y, m, noise: torch.cat(correct(prior, y, s, noise=noise), 1))
     ways = {

@@ -30,7 +30,7 @@ METHODS = ["sdedit", "replacement", "repaint", "ilvr", "ddrm", "ddrm_jpeg", "ddn
 METHODS += ["diffpir", "mcg", "dps", "pigdm"]
 
 
-def scores(x: Tensor, truth: Tensor, given: restore.Given) -> dict:
+def scores(x: Tensor, truth: Tensor, given: restore.Measurement) -> dict:
     """PSNR (mean, each) and SSIM of all pixels, PSNR of missing ones, rms misfit |A x - y|."""
     each = metrics.psnr(x, truth)
     row = {"psnr": each.mean().item(), "ssim": metrics.ssim(x, truth).mean().item()}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from fuzzydiff_lite import Noise, load_prior, masks, run
+from fuzzydiff_lite import Noise, Walk, load_prior, masks, run
 from fuzzydiff_lite.data import astronaut, people, sheet
 from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.samplers import fuzzy
@@ -22,7 +22,15 @@ def main() -> None:
         keep = masks.named(mask)
         given = masks.apply(true, keep)
         batch = given.expand(GUESSES, -1, -1, -1).to(prior.device)
-        restored = run(fuzzy(prior, batch, keep.to(prior.device), STEPS, REPEATS, Noise(0)))
+        restored = run(
+            fuzzy(
+                prior,
+                batch,
+                keep.to(prior.device),
+                walk=Walk(STEPS, repeats=REPEATS),
+                noise=Noise(0),
+            )
+        )
         rows += [given, restored.cpu()]
     sheet(torch.cat(rows), columns=1 + GUESSES, scale=2).save(
         FILE, lossless=True, method=6, xmp=SHA256["faces64"].encode()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fuzzydiff_lite import Noise, Prior, load_prior, masks, run
-from fuzzydiff_lite.basis import Basis
+from fuzzydiff_lite.basis import Basis, Pixels
 from fuzzydiff_lite.data import london
 from fuzzydiff_lite.metrics import psnr, ssim
 from fuzzydiff_lite.noise import Shared
@@ -59,11 +59,11 @@ def shares(variances: Tensor, damage) -> Tensor:
 
 
 def restored(
-    prior: Prior, variance, y: Tensor, m, per: str, basis=None, steps: int = STEPS, noise=None
+    prior: Prior, variance, y: Tensor, m, basis=Pixels, steps: int = STEPS, noise=None
 ) -> Tensor:
     """One run of fuzzy conditioning, with the default settings of this benchmark."""
-    how = {"noise": noise or Noise(0), "per": per, "variance": variance, "basis": basis}
-    return run(fuzzy(prior, y.clamp(-1, 1), m, steps, **how))
+    how = {"noise": noise or Noise(0), "variance": variance, "basis": basis}
+    return run(fuzzy(prior, y.clamp(-1, 1), m, walk=steps, **how))
 
 
 def kept(prior: Prior, name: str, make, *args) -> Tensor:
@@ -79,7 +79,7 @@ def kept(prior: Prior, name: str, make, *args) -> Tensor:
 
 def rival(prior: Prior, y: Tensor, A, sigma: float) -> Tensor:
     """DDRM, which is told the operator and the noise."""
-    return run(ddrm(prior, y, A, sigma, STEPS, noise=Noise(0)))
+    return run(ddrm(prior, y, A, sigma, walk=STEPS, noise=Noise(0)))
 
 
 def scores(x: Tensor, true: Tensor) -> dict[str, float]:
@@ -95,7 +95,7 @@ def by_sigma(prior: Prior, damage: str, y: Tensor) -> dict[str, Tensor]:
     ways = {}
     for sigma in GRIDS["sigma"]:
         w, name = prior.variance / (prior.variance + sigma**2), f"sigma {sigma:g}"
-        ways[name] = kept(prior, f"{damage} {name}", restored, prior.variance, y, w, "run")
+        ways[name] = kept(prior, f"{damage} {name}", restored, prior.variance, y, w)
     return ways
 
 
@@ -109,12 +109,12 @@ def table(prior: Prior, true: Tensor) -> dict[str, dict]:
         ways = {"given": y.clamp(-1, 1)}
         for m in GRIDS["m"]:
             way = f"m {m:g}"
-            ways[way] = kept(prior, f"{damage} {way}", restored, prior.variance, y, m, "fusion")
+            ways[way] = kept(prior, f"{damage} {way}", restored, None, y, m)
         ways |= by_sigma(prior, damage, y)
         for name, basis in BASES.items():
             v = variances[name]
             m = shares(v, sizes[name])
-            ways[name] = kept(prior, f"{damage} {name}", restored, v, y, m, "run", basis)
+            ways[name] = kept(prior, f"{damage} {name}", restored, v, y, m, basis)
         if damage == "noise":
             ways["ddrm"] = kept(prior, "noise ddrm", rival, y, Denoise(), SIGMA)
         rows[damage] = {way: scores(x, true) for way, x in ways.items()}
@@ -124,7 +124,7 @@ def table(prior: Prior, true: Tensor) -> dict[str, dict]:
     ways |= by_sigma(prior, "blur", y)
     for last in range(2, 7):  # the bands up to this one are trusted
         m, way = dct.weights([float(k <= last) for k in range(7)]), f"bands {last}"
-        ways[way] = kept(prior, f"blur {way}", restored, v, y, m, "run", dct)
+        ways[way] = kept(prior, f"blur {way}", restored, v, y, m, dct)
     rows["blur"] = {way: scores(x, true) for way, x in ways.items()}
     return rows
 
@@ -134,12 +134,12 @@ def holes(prior: Prior, true: Tensor) -> dict[str, dict]:
     rows = {}
     for damage, sigma in [("hole", 0.0), ("hole and noise", SIGMA)]:
         y = HOLE * (true + sigma * Noise(9)(true.shape))
-        plan = {"pixels": (prior.variance, HOLE, None)}
+        plan = {"pixels": (prior.variance, HOLE, Pixels)}
         for name, basis in BASES.items():
             v = prior.net.gaussian().variances_in(basis)
             plan[name] = v, shares(v, sigma**2) * basis.weights([1] * 7, HOLE), basis
         ways = {
-            name: kept(prior, f"{damage} {name}", restored, v, y, m, "run", basis)
+            name: kept(prior, f"{damage} {name}", restored, v, y, m, basis)
             for name, (v, m, basis) in plan.items()
         }
         ways["ddrm"] = kept(prior, f"{damage} ddrm", rival, y, Inpaint(HOLE), sigma)
@@ -165,7 +165,7 @@ def frames(prior: Prior, true: Tensor) -> None:
     done = {}
     for name in AXES["damage"]:
         y = given[name].expand(len(settings), -1, -1, -1)
-        x = kept(prior, f"frames {name}", restored, v, y, m, "run", dct, 20, Shared(0))
+        x = kept(prior, f"frames {name}", restored, v, y, m, dct, 20, Shared(0))
         done |= {(name, *w): x for w, x in zip(settings, x.split(1))}
 
     def compute(damage, **weights):

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fuzzydiff_lite import Prior, load_prior, masks, run
+from fuzzydiff_lite import Prior, Walk, load_prior, masks, run
 from fuzzydiff_lite.data import astronaut, people
 from fuzzydiff_lite.metrics import psnr
 from fuzzydiff_lite.networks import SHA256
@@ -50,7 +50,11 @@ def restored(prior: Prior, axes: dict, repeats: int) -> Tensor:
         pairs = [(truth(picture), masks.named(mask)) for picture, mask, _ in part]
         ys = torch.cat([masks.apply(x, keep) for x, keep in pairs])
         ys, maps = ys.to(prior.device), maps.to(prior.device)
-        xs.append(run(fuzzy(prior, ys, maps, STEPS, repeats, Shared(0))).cpu())
+        xs.append(
+            run(
+                fuzzy(prior, ys, maps, walk=Walk(STEPS, repeats=repeats), noise=Shared(0))
+            ).cpu()
+        )
     return torch.cat(xs)
 
 

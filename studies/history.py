@@ -22,7 +22,9 @@ FACES = 8
 
 def gaussian_row() -> Image.Image:
     """Faces from the network's Gaussian, drawn as training draws its sheets."""
-    return sheet(run(ddim(load_net().gaussian(), FACES, 25, noise=Noise(0))), columns=FACES)
+    return sheet(
+        run(ddim(load_net().gaussian(), FACES, walk=25, noise=Noise(0))), columns=FACES
+    )
 
 
 def first_faces(path: Path) -> Image.Image:

@@ -13,7 +13,7 @@ def main(count: int = 256, batch: int = 32) -> None:
     """`count` colour faces, uncurated, pictures 0.. of seed 0, 50 DDIM steps, in 16 columns."""
     prior = load_prior()
     firsts = range(0, count, batch)
-    faces = [run(ddim(prior, batch, 50, noise=Noise(0, first))).cpu() for first in firsts]
+    faces = [run(ddim(prior, batch, walk=50, noise=Noise(0, first))).cpu() for first in firsts]
     stamp = SHA256["faces64"].encode()
     picture = sheet(torch.cat(faces), columns=16)
     picture.save(FOLDER / "people.webp", quality=95, method=6, xmp=stamp)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from fuzzydiff_lite import Noise, Prior, load_prior, masks, run
+from fuzzydiff_lite import Noise, Prior, Walk, load_prior, masks, run
 from fuzzydiff_lite.data import london, sheet
 from fuzzydiff_lite.metrics import psnr, ssim
 from fuzzydiff_lite.networks import SHA256
@@ -54,10 +54,12 @@ def blind(prior: Prior, y: Tensor, steps: int, range_t: int, N: int) -> Iterator
     """
     level = until(prior, steps, range_t)
     if level is None:
-        return sdedit(prior, y, prior.schedule.T, steps, Noise(0))  # nothing of y is left
+        return sdedit(
+            prior, y, walk=Walk(steps, start=prior.schedule.T), noise=Noise(0)
+        )  # nothing of y is left
     if N == 1:
-        return sdedit(prior, y, level, steps, Noise(0))
-    return ilvr(prior, y, low_pass(N), steps, level, Noise(0))
+        return sdedit(prior, y, walk=Walk(steps, start=level), noise=Noise(0))
+    return ilvr(prior, y, low_pass(N), walk=steps, until=level, noise=Noise(0))
 
 
 def doubled(lower: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,13 +76,19 @@ def doubling(prior: Prior, lower: Tensor) -> dict[str, Iterator[Step]]:
     alternate[..., ::2, ::2] = 1
     known, fitting = Inpaint(alternate).project, LOWER.pinv(lower).clamp(-1, 1)
     ways = {
-        "masked bicubic": ilvr(prior, bicubic, known, STEPS, level, Noise(0)),
-        "masked spaced": ilvr(prior, spaced, known, STEPS, level, Noise(0)),
-        "reference, N = 1": sdedit(prior, bicubic, level, 1000, Noise(0)),
-        "reference, N = 2": ilvr(prior, bicubic, low_pass(2), STEPS, level, Noise(0)),
+        "masked bicubic": ilvr(prior, bicubic, known, walk=STEPS, until=level, noise=Noise(0)),
+        "masked spaced": ilvr(prior, spaced, known, walk=STEPS, until=level, noise=Noise(0)),
+        "reference, N = 1": sdedit(
+            prior, bicubic, walk=Walk(1000, start=level), noise=Noise(0)
+        ),
+        "reference, N = 2": ilvr(
+            prior, bicubic, low_pass(2), walk=STEPS, until=level, noise=Noise(0)
+        ),
     }
     for k in range(SAMPLES):
-        ways[f"exact {k}"] = ilvr(prior, fitting, LOWER.project, 50, 0, Noise(k))
+        ways[f"exact {k}"] = ilvr(
+            prior, fitting, LOWER.project, walk=50, until=0, noise=Noise(k)
+        )
     return ways
 
 
@@ -116,7 +124,9 @@ def main() -> None:
     known, level = {}, until(prior, 1000, 100)
     for name, mask in [("small", small), ("large", large)]:
         gone = masks.apply(faces, mask)
-        sampler = ilvr(prior, gone, Inpaint(mask).project, STEPS, level, Noise(0))
+        sampler = ilvr(
+            prior, gone, Inpaint(mask).project, walk=STEPS, until=level, noise=Noise(0)
+        )
         x = kept(f"known {name}", sampler)
         ways = {
             "given": gone,

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from fuzzydiff_lite import Noise, Prior, load_prior, masks, run
+from fuzzydiff_lite import Noise, Prior, Walk, load_prior, masks, run
 from fuzzydiff_lite.data import london
 from fuzzydiff_lite.metrics import psnr
 from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.samplers import repaint
-from fuzzydiff_lite.schedule import calls
 from fuzzydiff_lite.show.widgets import save_grid
+from fuzzydiff_lite.walk import calls
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "book" / "data" / "resampling.json"
@@ -41,7 +41,15 @@ def restored(prior: Prior, mask: str, steps: int, n: int, jump: int) -> Tensor:
     """A setting's faces restored, (20 or 4, 3, 64, 64); face i of FACES has noise stream i."""
     keep = masks.named(mask)
     ys = masks.apply(london()[FACES if mask == "box" else SHOWN], keep).to(prior.device)
-    x = run(repaint(prior, ys, keep.to(prior.device), steps, n, Noise(0), jump))
+    x = run(
+        repaint(
+            prior,
+            ys,
+            keep.to(prior.device),
+            walk=Walk(steps, repeats=n, jump=jump),
+            noise=Noise(0),
+        )
+    )
     return x.float().cpu()
 
 

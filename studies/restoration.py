@@ -53,7 +53,9 @@ def settings(title: str, method: str) -> dict:
     return restore.settings(task, method, **METHODS[title][method])
 
 
-def restored(prior: Prior, given: restore.Given, title: str, method: str, name: str) -> Tensor:
+def restored(
+    prior: Prior, given: restore.Measurement, title: str, method: str, name: str
+) -> Tensor:
     """The damaged faces of a group restored, in [-1, 1].
 
     From `runs/restoration` where these weights and settings are.
@@ -73,7 +75,7 @@ def restored(prior: Prior, given: restore.Given, title: str, method: str, name: 
     return saved["x"]
 
 
-def scores(x: Tensor, truth: Tensor, given: restore.Given) -> dict[str, Tensor]:
+def scores(x: Tensor, truth: Tensor, given: restore.Measurement) -> dict[str, Tensor]:
     """PSNR and SSIM of each face, (B,), of the missing pixels if there are any, else of all."""
     missing = None if given.m is None else 1 - given.m
     return {"psnr": metrics.psnr(x, truth, missing), "ssim": metrics.ssim(x, truth, missing)}

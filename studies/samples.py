@@ -98,7 +98,7 @@ def drawn(prior: Prior, tone: str, steps: int, count: int) -> Tensor:
 
     def part(first: int, last: int) -> Tensor:
         parts = [(i, min(BATCH, last - i)) for i in range(first, last, BATCH)]
-        walks = (ddim(prior, n, steps, noise=Noise(seed, i)) for i, n in parts)
+        walks = (ddim(prior, n, walk=steps, noise=Noise(seed, i)) for i, n in parts)
         return torch.cat([run(walk).cpu() for walk in walks])
 
     ends = [(first, min(first + PART, count)) for first in range(0, count, PART)]

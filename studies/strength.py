@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fuzzydiff_lite import Prior, load_prior, run
+from fuzzydiff_lite import Prior, Walk, load_prior, run
 from fuzzydiff_lite.basis import Basis
 from fuzzydiff_lite.data import london
 from fuzzydiff_lite.networks import SHA256
@@ -51,7 +51,16 @@ def restored(prior: Prior, per: str, steps: int, repeats: int, seed: int) -> Ten
     faces, weights = london()[FACES].to(prior.device), WEIGHTS[per]
     m = torch.tensor(weights).repeat_interleave(len(faces))[:, None, None, None]
     y = faces.repeat(len(weights), 1, 1, 1)
-    x = run(fuzzy(prior, y, m, steps, repeats, Shared(seed), per=per))
+    x = run(
+        fuzzy(
+            prior,
+            y,
+            m,
+            walk=Walk(steps, repeats=repeats),
+            noise=Shared(seed),
+            variance=prior.variance if per == "run" else None,
+        )
+    )
     return x.unflatten(0, (len(weights), len(faces))).float().cpu()
 
 

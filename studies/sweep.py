@@ -28,16 +28,16 @@ STEPS, MARGIN = 50, 0.1
 AXES = {  # method -> setting -> values
     "repaint": {"repeats": [1, 5, 10], "jump": [1, 5]},
     "sdedit": {"start": [100, 200, 300, 400]},
-    "ddrm": {"churn": [0.3, 0.6, 0.85, 1.0]},
-    "ddrm_jpeg": {"start": [200, 400, 600], "churn": [0.5, 1.0], "trust": [0.4, 0.7, 1.0]},
-    "ddnm": {"churn": [0.3, 0.6, 0.85, 1.0], "repeats": [1, 3]},
+    "ddrm": {"eta": [0.3, 0.6, 0.85, 1.0]},
+    "ddrm_jpeg": {"start": [200, 400, 600], "eta": [0.5, 1.0], "eta_b": [0.4, 0.7, 1.0]},
+    "ddnm": {"eta": [0.3, 0.6, 0.85, 1.0], "repeats": [1, 3]},
     "diffpir": {
         "lam": [0.3, 1.0, 3.0, 10.0],
-        "churn": [0.3, 0.6, 1.0],
+        "zeta": [0.09, 0.36, 1.0],
         "spacing": ["uniform", "quadratic"],
     },
-    "mcg": {"scale": [1.0, 3.0, 10.0]},
-    "dps": {"scale": [1.0, 3.0, 10.0, 30.0]},
+    "mcg": {"step_size": [1.0, 3.0, 10.0]},
+    "dps": {"step_size": [1.0, 3.0, 10.0, 30.0]},
     "pigdm": {"eta": [0.0, 0.5, 1.0]},
 }
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fuzzydiff_lite import Noise, masks
 from fuzzydiff_lite.operators import AveragePool, Blur, Denoise, Gray, Inpaint, Jpeg, measure
-from fuzzydiff_lite.restore import Given
+from fuzzydiff_lite.restore import Measurement
 
 TASKS = {  # title -> the task of `fuzzydiff restore`
     "hole": "inpaint",
@@ -40,19 +40,19 @@ OPERATORS = {
 }
 
 
-def damage(title: str, x: Tensor) -> Given:
+def damage(title: str, x: Tensor) -> Measurement:
     """Faces x (B, 3, 64, 64), damaged; measurement noise is seed 1's, picture by picture."""
     if title in MASKS:
         m = MASKS[title]
-        return Given(m * x, Inpaint(m), 0.0, m * x, m)
+        return Measurement(m * x, Inpaint(m), 0.0, m * x, m)
     A, sigma = OPERATORS[title]
     y = measure(A, x, sigma, Noise(1))
     if title in ("×4", "×8", "colouring"):
-        return Given(y, A, sigma, A.pinv(y).clamp(-1, 1))
-    return Given(y, A, sigma, y.clamp(-1, 1))
+        return Measurement(y, A, sigma, A.pinv(y).clamp(-1, 1))
+    return Measurement(y, A, sigma, y.clamp(-1, 1))
 
 
-def classical(title: str, given: Given) -> tuple[str, Tensor]:
+def classical(title: str, given: Measurement) -> tuple[str, Tensor]:
     """What needs no training: a method's name and its pictures, (B, 3, 64, 64) in [-1, 1]."""
     if title in MASKS:
         return "biharmonic", biharmonic(given.y, given.m)

@@ -37,7 +37,7 @@ class Damaged(NamedTuple):
 
     given: Tensor
     basis: object
-    spread: Tensor
+    std: Tensor
     doubt: Tensor
     area: Tensor
 
@@ -53,7 +53,7 @@ def measured(A, y: Tensor, doubt: Tensor, area: Tensor) -> Damaged:
     """For doubts about the numbers of y: in the basis of the measurements themselves."""
     known = torch.full_like(y[:1], SIGMA)
     B, y, sigma = whiten(A, y, known)
-    d = B.spread(sigma, B.V_adjoint(torch.zeros(1, 3, 64, 64)))
+    d = B.std(sigma, B.V_adjoint(torch.zeros(1, 3, 64, 64)))
     strength = SIGMA / d  # 0 where nothing was measured
     c = B.U_adjoint(doubt.expand_as(known))
     return Damaged(B.pinv(y), B, d, torch.where(d.isinf(), torch.inf, c / strength), area)
@@ -91,13 +91,13 @@ def fading(share: Tensor) -> Tensor:
 
 def ways(d: Damaged) -> dict[str, Rule]:
     """Every way to use the map of doubts, with its settings, as a rule."""
-    maps = {k: (d.spread**2 + (k * d.doubt) ** 2).sqrt() for k in TIMES}
-    weight = share_kept(torch.where(d.spread.isinf(), torch.inf, d.doubt), 0.25**2)
-    cuts = {c: torch.where(d.doubt > c, torch.inf, d.spread) for c in BEYOND}
+    maps = {k: (d.std**2 + (k * d.doubt) ** 2).sqrt() for k in TIMES}
+    weight = share_kept(torch.where(d.std.isinf(), torch.inf, d.doubt), 0.25**2)
+    cuts = {c: torch.where(d.doubt > c, torch.inf, d.std) for c in BEYOND}
     shares = {k: share_kept(spread, 1.0) for k, spread in maps.items()}
     return (
-        {"trust all": spectral_rule(d.spread)}
-        | {f"one noise, {c}": spectral_rule((d.spread**2 + c**2).sqrt()) for c in BEYOND}
+        {"trust all": spectral_rule(d.std)}
+        | {f"one noise, {c}": spectral_rule((d.std**2 + c**2).sqrt()) for c in BEYOND}
         | {f"cut, {c}": spectral_rule(spread) for c, spread in cuts.items()}
         | {f"fuzzy, {m}": fuzzy_rule(m * weight) for m in WEIGHTS}
         | {f"mapped DDRM, {k}": spectral_rule(spread) for k, spread in maps.items()}
@@ -109,7 +109,9 @@ def runs(prior, x: Tensor) -> Iterator[tuple[str, str, Damaged, Iterator]]:
     """All runs: the damage, the way, what was given, the sampler."""
     for title, damaged in damage(x).items():
         for way, rule in ways(damaged).items():
-            sampler = unified(prior, damaged.given, rule, damaged.basis, STEPS, noise=Noise(0))
+            sampler = unified(
+                prior, damaged.given, rule, walk=STEPS, basis=damaged.basis, noise=Noise(0)
+            )
             yield title, way, damaged, sampler
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fuzzydiff_lite import Noise, load_prior
+from fuzzydiff_lite import Noise, Walk, load_prior
 from fuzzydiff_lite.data import damage, london
 from fuzzydiff_lite.operators.blur import smooth
 from fuzzydiff_lite.priors import GaussianPrior
@@ -52,7 +52,7 @@ def test_a_projection_of_one_step_is_the_guess_of_the_prior_and_one_of_many_is_s
     x = toys(3)
     for steps in (1, 10):
         source = Noise(2).branch(attention.BRANCH).branch(300).branch(0)
-        expected = x - run(sdedit(TOY, x, 300, steps, source))
+        expected = x - run(sdedit(TOY, x, walk=Walk(steps, start=300), noise=source))
         settings = Settings((300,), steps, 1, None)
         assert torch.equal(residuals(TOY, x, settings, Noise(2))[:, 0], expected)
         assert torch.equal(errors(TOY, x, settings, Noise(2))[:, 0], expected**2)

@@ -5,7 +5,7 @@ import torch
 from scipy.fft import dctn
 from torch.testing import assert_close
 
-from fuzzydiff_lite import GaussianPrior, Noise, masks, run
+from fuzzydiff_lite import GaussianPrior, Noise, Walk, masks, run
 from fuzzydiff_lite.basis import Basis, Pixels
 from fuzzydiff_lite.operators import AveragePool, Denoise
 from fuzzydiff_lite.samplers import ddpm, fuzzy, ilvr
@@ -121,8 +121,27 @@ def test_variances_are_those_of_the_coefficients(prior):
 @pytest.mark.parametrize("per", ["fusion", "run"])
 def test_a_constant_weight_does_not_ask_for_the_basis(prior, pictures, basis, per):
     for m in (0.0, 0.3, 1.0):
-        x = run(fuzzy(prior, pictures, m, 6, 2, Noise(3), per=per, basis=basis))
-        by_pixels = run(fuzzy(prior, pictures, m, 6, 2, Noise(3), per=per))
+        x = run(
+            fuzzy(
+                prior,
+                pictures,
+                m,
+                walk=Walk(6, repeats=2),
+                noise=Noise(3),
+                variance=prior.variance if per == "run" else None,
+                basis=basis,
+            )
+        )
+        by_pixels = run(
+            fuzzy(
+                prior,
+                pictures,
+                m,
+                walk=Walk(6, repeats=2),
+                noise=Noise(3),
+                variance=prior.variance if per == "run" else None,
+            )
+        )
         assert_close(x, by_pixels, rtol=0, atol=1e-12)
 
 
@@ -130,15 +149,24 @@ def test_a_constant_weight_does_not_ask_for_the_basis(prior, pictures, basis, pe
 def test_the_ends(prior, pictures, make):
     basis = make(SIZE)
     free, tied = (basis.weights([m] * 4) for m in (0.0, 1.0))
-    everything = run(fuzzy(prior, pictures, tied, 5, noise=Noise(4), basis=basis))
+    everything = run(fuzzy(prior, pictures, tied, walk=5, noise=Noise(4), basis=basis))
     assert_close(everything, pictures, rtol=0, atol=1e-12)
-    nothing = run(fuzzy(prior, pictures, free, 5, noise=Noise(4), basis=basis))
-    assert_close(nothing, run(ddpm(prior, 3, 5, Noise(4))), rtol=0, atol=1e-12)
+    nothing = run(fuzzy(prior, pictures, free, walk=5, noise=Noise(4), basis=basis))
+    assert_close(nothing, run(ddpm(prior, 3, walk=5, noise=Noise(4))), rtol=0, atol=1e-12)
 
 
 def test_trusted_coefficients_are_exact(prior, pictures):
     basis = Basis.dct(SIZE)
-    x = run(fuzzy(prior, pictures, basis.weights([1, 1, 0.4, 0]), 5, 2, Noise(5), basis=basis))
+    x = run(
+        fuzzy(
+            prior,
+            pictures,
+            basis.weights([1, 1, 0.4, 0]),
+            walk=Walk(5, repeats=2),
+            noise=Noise(5),
+            basis=basis,
+        )
+    )
     off = (basis.V_adjoint(x) - basis.V_adjoint(pictures)).abs().amax((0, 1))
     assert off[basis.bands <= 1].max() < 1e-12 and off[basis.bands > 1].min() > 1e-6
 
@@ -147,21 +175,21 @@ def test_trusted_coefficients_are_exact(prior, pictures):
 def test_ilvr_is_a_binary_weight_in_haars_basis(prior, pictures, band):
     basis, low_pass = Basis.haar(SIZE), AveragePool(SIZE >> band, SIZE).project
     m = basis.weights([float(k <= band) for k in range(4)])
-    expected = run(ilvr(prior, pictures, low_pass, 8, noise=Noise(6)))
+    expected = run(ilvr(prior, pictures, low_pass, walk=8, noise=Noise(6)))
     for fix in (True, False):
-        x = run(fuzzy(prior, pictures, m, 8, noise=Noise(6), fix=fix, basis=basis))
+        x = run(fuzzy(prior, pictures, m, walk=8, noise=Noise(6), rescale=fix, basis=basis))
         assert_close(x, expected, rtol=0, atol=1e-12)
 
 
 def test_an_operator_is_a_basis(prior, pictures):
     A = AveragePool(2, SIZE)
     m = (A.singular_values > 0).double()[None]
-    x = run(fuzzy(prior, pictures, m, 8, noise=Noise(6), basis=A))
-    by_ilvr = run(ilvr(prior, pictures, A.project, 8, noise=Noise(6)))
+    x = run(fuzzy(prior, pictures, m, walk=8, noise=Noise(6), basis=A))
+    by_ilvr = run(ilvr(prior, pictures, A.project, walk=8, noise=Noise(6)))
     assert_close(x, by_ilvr, rtol=0, atol=1e-12)
     hole = masks.box(SIZE, 4).double()
-    x = run(fuzzy(prior, pictures, hole, 8, noise=Noise(6), basis=Denoise()))
-    assert_close(x, run(fuzzy(prior, pictures, hole, 8, noise=Noise(6))))
+    x = run(fuzzy(prior, pictures, hole, walk=8, noise=Noise(6), basis=Denoise()))
+    assert_close(x, run(fuzzy(prior, pictures, hole, walk=8, noise=Noise(6))))
 
 
 @pytest.mark.parametrize("steps, repeats", [(2, 1), (10, 1), (10, 3)])
@@ -181,7 +209,17 @@ def test_a_run_keeps_the_share_in_every_direction_of_the_prior(prior, pictures, 
 
     own = {"per": "run", "variance": prior.variances.reshape(prior.shape), "basis": Principal}
     m = torch.linspace(0.1, 1, 3 * SIZE**2, dtype=torch.float64).reshape(1, 3, SIZE, SIZE)
-    x = run(fuzzy(prior, pictures, m, steps, repeats, Silence(), clip=False, **own))
+    x = run(
+        fuzzy(
+            prior,
+            pictures,
+            m,
+            walk=Walk(steps, repeats=repeats),
+            noise=Silence(),
+            clip=False,
+            **own,
+        )
+    )
     off = Principal.V_adjoint(x - prior.mean) - m * Principal.V_adjoint(pictures - prior.mean)
     assert off.abs().max() < 1e-3  # what is left of the start, which has no share yet
 
@@ -199,7 +237,7 @@ def test_a_run_in_single_precision():
     prior, y = GaussianPrior(torch.zeros(3, SIZE, SIZE), 0.3), torch.zeros(1, 3, SIZE, SIZE)
     basis = Basis.dct(SIZE)
     m = basis.weights([1, 0.5, 0.2, 0])
-    x = run(fuzzy(prior, y, m, 4, noise=Noise(0), per="run", basis=basis))
+    x = run(fuzzy(prior, y, m, walk=4, noise=Noise(0), variance=prior.variance, basis=basis))
     assert x.dtype == torch.float32 and x.isfinite().all()
 
 
@@ -264,4 +302,6 @@ def test_bad_weights_are_refused(bands, pixels, match):
 
 def test_a_map_of_another_basis_is_refused(prior, pictures):
     with pytest.raises(ValueError, match="does not fit"):
-        run(fuzzy(prior, pictures, Basis.dct(4).weights([1] * 3), 2, basis=Basis.dct(SIZE)))
+        run(
+            fuzzy(prior, pictures, Basis.dct(4).weights([1] * 3), walk=2, basis=Basis.dct(SIZE))
+        )

@@ -126,8 +126,10 @@ def test_a_batch_is_as_many_single_pictures():
     guided, x = classifier_guided(TOY, quadratic, 1, 3.0), draw(4)
     singles = torch.cat([guided.x0(part, 200) for part in x.split(1)])
     torch.testing.assert_close(guided.x0(x, 200), singles)
-    singles = torch.cat([run(ddim(guided, 1, 6, noise=Noise(2, first=i))) for i in range(4)])
-    torch.testing.assert_close(run(ddim(guided, 4, 6, noise=Noise(2))), singles)
+    singles = torch.cat(
+        [run(ddim(guided, 1, walk=6, noise=Noise(2, first=i))) for i in range(4)]
+    )
+    torch.testing.assert_close(run(ddim(guided, 4, walk=6, noise=Noise(2))), singles)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

@@ -5,13 +5,14 @@ import itertools
 import pytest
 import torch
 
-from fuzzydiff_lite import GaussianPrior, Noise, load_prior, run
+from fuzzydiff_lite import GaussianPrior, Noise, Walk, load_prior, run
 from fuzzydiff_lite.networks import sha256
 from fuzzydiff_lite.noise import Replay
 from fuzzydiff_lite.priors import variance_along
 from fuzzydiff_lite.samplers import fuzzy
-from fuzzydiff_lite.schedule import Schedule, travel
+from fuzzydiff_lite.schedule import Schedule
 from fuzzydiff_lite.steps import fuse, fusion_weight, posterior
+from fuzzydiff_lite.walk import travel
 
 LINEAR, COSINE = Schedule.linear(), Schedule.cosine()
 ONE = torch.ones(1, 1, dtype=torch.float64)
@@ -25,7 +26,17 @@ def mean(prior, y, m, steps, repeats=1, jump=1, fix=True, **options):
     """The mean of all runs: unclipped, and with a Gaussian prior, that of a run in silence."""
     silence = Replay(itertools.repeat(torch.zeros_like(y)))
     return run(
-        fuzzy(prior, y, m, steps, repeats, silence, fix, jump, clip=False, per="run", **options)
+        fuzzy(
+            prior,
+            y,
+            m,
+            walk=Walk(steps, repeats=repeats, jump=jump),
+            noise=silence,
+            rescale=fix,
+            clip=False,
+            variance=prior.variance,
+            **options,
+        )
     )
 
 
@@ -135,7 +146,17 @@ def test_a_mask_per_run_is_a_mask_per_fusion(repeats, jump, fix):
     y = (0.4 * Noise(5)((2, 3, 4, 4))).clamp(-1, 1)
     mask = (Noise(6)((1, 1, 4, 4)) > 0).float()
     a, b = (
-        run(fuzzy(prior, y, mask, 10, repeats, Noise(1), fix, jump, per=per))
+        run(
+            fuzzy(
+                prior,
+                y,
+                mask,
+                walk=Walk(10, repeats=repeats, jump=jump),
+                noise=Noise(1),
+                rescale=fix,
+                variance=prior.variance if per == "run" else None,
+            )
+        )
         for per in ("fusion", "run")
     )
     assert torch.equal(a, b) and torch.equal(a * mask, y * mask)
@@ -147,19 +168,35 @@ def test_a_mask_per_run_is_a_mask_per_fusion(repeats, jump, fix):
 @pytest.mark.parametrize("per", ["fusion", "run"])
 def test_bad_maps_are_refused(m, per):
     with pytest.raises(ValueError, match="m "):
-        next(fuzzy(pixel(), 0.5 * ONE, m.double(), 5, per=per))
+        next(
+            fuzzy(
+                pixel(),
+                0.5 * ONE,
+                m.double(),
+                walk=5,
+                variance=pixel().variance if per == "run" else None,
+            )
+        )
 
 
 def test_bad_per_is_refused():
     with pytest.raises(ValueError, match='"fusion" or "run", got \'step\''):
-        next(fuzzy(pixel(), 0.5 * ONE, 0.5, 5, per="step"))
+        next(
+            fuzzy(
+                pixel(),
+                0.5 * ONE,
+                0.5,
+                walk=5,
+                variance=pixel().variance if "step" == "run" else None,
+            )
+        )
 
 
 def test_a_share_needs_the_variance():
     prior = load_prior(device="cpu")
     prior.variance = None
     with pytest.raises(ValueError, match="variance"):
-        next(fuzzy(prior, torch.zeros(1, 3, 64, 64), 0.5, 5, per="run"))
+        next(fuzzy(prior, torch.zeros(1, 3, 64, 64), 0.5, walk=5, variance=prior.variance))
 
 
 def test_the_variance_along_is_that_of_pictures_projected_on_others():

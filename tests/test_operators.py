@@ -240,14 +240,14 @@ def test_prox_at_its_ends(name, size):
 def test_spread_is_the_deviation_of_the_noise_in_the_pseudo_inverse(name):
     A, sigma, n = operator(name, 8), 0.3, 4000
     c = A.V_adjoint(pictures(8, 1))
-    spread = A.spread(sigma, c).expand(c.shape)[0]
+    spread = A.std(sigma, c).expand(c.shape)[0]
     assert torch.equal(spread.isinf(), A.S(c).expand(c.shape)[0] == 0)
     y = A(torch.zeros(n, 3, 8, 8, dtype=torch.float64))
     found = A.V_adjoint(A.pinv(sigma * Noise(9).like(y))).abs().square().mean(0).sqrt()
     measured = ~spread.isinf()
     ratio = found[measured] / spread[measured]
     assert (ratio - 1).abs().max() < 0.08 and abs(ratio.mean() - 1) < 0.03
-    assert (A.spread(0.0, c).expand(c.shape)[0][measured] == 0).all()
+    assert (A.std(0.0, c).expand(c.shape)[0][measured] == 0).all()
 
 
 @every_operator
@@ -293,7 +293,7 @@ def test_cuda_agrees(name):
     close(on_gpu.cpu(), y)
     close(A.pinv(on_gpu).cpu(), A.pinv(y), 1e-8)
     close(A.prox(x.cuda(), on_gpu, 0.1).cpu(), A.prox(x, y, 0.1))
-    assert A.spread(0.1, A.V_adjoint(x.cuda())).is_cuda
+    assert A.std(0.1, A.V_adjoint(x.cuda())).is_cuda
 
 
 def test_a_mask_for_each_picture():
@@ -584,8 +584,8 @@ def test_measurement_noise_is_not_what_anything_else_of_the_seed_draws():
             return z
 
     measure(Denoise(), flat, 1.0, Spy(0))
-    run(ddpm(prior, 1, 2, Spy(0)))
-    run(replacement(prior, flat, flat, 1, Spy(0)))
+    run(ddpm(prior, 1, walk=2, noise=Spy(0)))
+    run(replacement(prior, flat, flat, walk=1, noise=Spy(0)))
     masks.random_pixels(noise=Spy(0))
     WalshHadamard(0.5, noise=Spy(0))
     assert len(seen) == 1 + 3 + 3 + 1 + 1

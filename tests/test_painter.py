@@ -12,13 +12,14 @@ from PIL import Image
 from test_noise_js import run as in_javascript
 from test_pages import browser, opened  # noqa: F401 (a fixture)
 
-from fuzzydiff_lite import GaussianPrior, Noise, masks, run
+from fuzzydiff_lite import GaussianPrior, Noise, Walk, masks, run
 from fuzzydiff_lite.cli.commands import main
 from fuzzydiff_lite.networks import load_net
 from fuzzydiff_lite.restore.files import read
 from fuzzydiff_lite.samplers import fuzzy
-from fuzzydiff_lite.schedule import Schedule, travel
+from fuzzydiff_lite.schedule import Schedule
 from fuzzydiff_lite.show.painter import JS, SETTINGS, SHAPES, SIZE, Painter, save, shape
+from fuzzydiff_lite.walk import travel
 from studies import painter as bench
 
 SOURCE = "".join((JS / f"{name}.js").read_text("utf-8") for name in ("noise", "fuzzy"))
@@ -96,7 +97,16 @@ def test_levels_and_walk_are_pythons():
 def test_restore_is_the_sampler_on_the_small_gaussian(painter):
     m = shape("mouth")
     y = painter.pictures["person 2"]
-    expected = run(fuzzy(painter.prior, y, m, 10, 2, Noise(4), per="run"))
+    expected = run(
+        fuzzy(
+            painter.prior,
+            y,
+            m,
+            walk=Walk(10, repeats=2),
+            noise=Noise(4),
+            variance=painter.prior.variance,
+        )
+    )
     x = painter.restore(m, "person 2", steps=10, J=2, seed=4, per="run")
     assert torch.equal(x, expected)
     y = painter.pictures["astronaut"]

@@ -48,7 +48,7 @@ def test_the_number_of_calls_is_known_before(task, method):
     m[..., 2:5, 2:5] = 0
     A = Inpaint(m) if task == "inpaint" else AveragePool(2, 8)
     sigma = 0.1 if task in ("denoise", "deblur") else 0.0
-    given = restore.Given(A(x), A, sigma, m * x, m if task == "inpaint" else None)
+    given = restore.Measurement(A(x), A, sigma, m * x, m if task == "inpaint" else None)
     values = restore.settings(task, method, steps=12)
     steps = list(restore.restorer(prior, given, method, Noise(0), **values))
     assert len(steps) == restore.calls(prior.schedule, **values)

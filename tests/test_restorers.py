@@ -6,7 +6,17 @@ import itertools
 import pytest
 import torch
 
-from fuzzydiff_lite import GaussianPrior, Noise, Prior, Schedule, data, load_prior, masks, run
+from fuzzydiff_lite import (
+    GaussianPrior,
+    Noise,
+    Prior,
+    Schedule,
+    Walk,
+    data,
+    load_prior,
+    masks,
+    run,
+)
 from fuzzydiff_lite.noise import Replay
 from fuzzydiff_lite.operators import (
     AveragePool,
@@ -37,7 +47,7 @@ from fuzzydiff_lite.samplers import (
     replacement,
     sdedit,
 )
-from fuzzydiff_lite.steps import churn_step, eps_from_x0
+from fuzzydiff_lite.steps import eps_from_x0, mix_step
 
 
 def randn(*shape, seed=0):
@@ -79,7 +89,7 @@ def walk_without(prior, n, steps, churn):
     x = source((n, *prior.shape), dtype=torch.float64)
     for t, s in itertools.pairwise(levels):
         x0 = prior.x0(x, t).clamp(-1, 1)
-        x = churn_step(x0, eps_from_x0(x, x0, a[t]), source.like(x), a[s], churn)
+        x = mix_step(x0, eps_from_x0(x, x0, a[t]), source.like(x), a[s], churn)
     return x
 
 
@@ -90,78 +100,96 @@ def agree(x):
 
 REDUCTIONS = {
     "repaint without repeats is replacement": (
-        lambda: run(repaint(TOY, X, MASK, 20, 1, noise())),
-        lambda: run(replacement(TOY, X, MASK, 20, noise())),
+        lambda: run(repaint(TOY, X, MASK, walk=20, noise=noise())),
+        lambda: run(replacement(TOY, X, MASK, walk=20, noise=noise())),
     ),
     **{
         f"fuzzy with a binary map is repaint: {repeats} x {jump}": (
-            lambda r=repeats, j=jump: run(fuzzy(TOY, X, MASK, 20, r, noise(), jump=j)),
-            lambda r=repeats, j=jump: run(repaint(TOY, X, MASK, 20, r, noise(), j)),
+            lambda r=repeats, j=jump: run(
+                fuzzy(TOY, X, MASK, walk=Walk(20, repeats=r, jump=j), noise=noise())
+            ),
+            lambda r=repeats, j=jump: run(
+                repaint(TOY, X, MASK, walk=Walk(20, repeats=r, jump=j), noise=noise())
+            ),
         )
         for repeats, jump in [(1, 1), (3, 1), (2, 5), (4, 2)]
     },
     "ilvr with a mask for a filter is replacement": (
-        lambda: run(ilvr(TOY, X, Inpaint(MASK).project, 20, noise=noise())),
-        lambda: run(replacement(TOY, X, MASK, 20, noise())),
+        lambda: run(ilvr(TOY, X, Inpaint(MASK).project, walk=20, noise=noise())),
+        lambda: run(replacement(TOY, X, MASK, walk=20, noise=noise())),
     ),
     "mcg without its gradient is replacement": (
-        lambda: run(mcg(TOY, Inpaint(MASK)(X), Inpaint(MASK), 20, 0.0, noise())),
-        lambda: run(replacement(TOY, X, MASK, 20, noise())),
+        lambda: run(
+            mcg(TOY, Inpaint(MASK)(X), Inpaint(MASK), walk=20, step_size=0.0, noise=noise())
+        ),
+        lambda: run(replacement(TOY, X, MASK, walk=20, noise=noise())),
     ),
     "mcg without its gradient is ilvr with A's projection": (
-        lambda: run(mcg(TOY, Y, A, 20, 0.0, noise())),
-        lambda: run(ilvr(TOY, X, A.project, 20, noise=noise())),
+        lambda: run(mcg(TOY, Y, A, walk=20, step_size=0.0, noise=noise())),
+        lambda: run(ilvr(TOY, X, A.project, walk=20, noise=noise())),
     ),
     "dps without its gradient is ddpm, made to agree": (
-        lambda: run(dps(TOY, Y, A, 0.0, 20, 0.0, noise())),
-        lambda: agree(run(ddpm(TOY, 4, 20, noise()))),
+        lambda: run(dps(TOY, Y, A, 0.0, walk=20, step_size=0.0, noise=noise())),
+        lambda: agree(run(ddpm(TOY, 4, walk=20, noise=noise()))),
     ),
     "dps without its gradient, noisy, is ddpm": (
-        lambda: run(dps(TOY, Y, A, 0.2, 20, 0.0, noise())),
-        lambda: run(ddpm(TOY, 4, 20, noise())),
+        lambda: run(dps(TOY, Y, A, 0.2, walk=20, step_size=0.0, noise=noise())),
+        lambda: run(ddpm(TOY, 4, walk=20, noise=noise())),
     ),
     "ddnm is ddrm where all noise is fresh": (
-        lambda: run(ddnm(TOY, Y, A, 0.0, 20, noise=noise(), churn=1.0)),
-        lambda: run(ddrm(TOY, Y, A, 0.0, 20, 1.0, noise=noise())),
+        lambda: run(ddnm(TOY, Y, A, 0.0, walk=20, noise=noise(), eta=1.0)),
+        lambda: run(ddrm(TOY, Y, A, 0.0, walk=20, eta=1.0, noise=noise())),
     ),
     "ddnm is diffpir where all noise is fresh": (
-        lambda: run(ddnm(TOY, Y, A, 0.0, 20, noise=noise(), churn=1.0)),
-        lambda: run(diffpir(TOY, Y, A, 0.0, 20, noise=noise(), churn=1.0, spacing="uniform")),
+        lambda: run(ddnm(TOY, Y, A, 0.0, walk=20, noise=noise(), eta=1.0)),
+        lambda: run(diffpir(TOY, Y, A, 0.0, walk=20, noise=noise(), zeta=1)),
     ),
     **{
         f"noisy ddnm is ddrm that trusts fully: churn {churn}": (
-            lambda churn=churn: run(ddnm(TOY, Y, A, 0.2, 20, noise=noise(), churn=churn)),
-            lambda churn=churn: run(ddrm(TOY, Y, A, 0.2, 20, churn, 1.0, noise())),
+            lambda churn=churn: run(ddnm(TOY, Y, A, 0.2, walk=20, noise=noise(), eta=churn)),
+            lambda churn=churn: run(
+                ddrm(TOY, Y, A, 0.2, walk=20, eta=churn, eta_b=1.0, noise=noise())
+            ),
         )
         for churn in (0.0, 0.5, 1.0)
     },
     "diffpir without weight on the prior is diffpir without noise": (
-        lambda: run(diffpir(TOY, Y, A, 0.2, 20, lam=0.0, noise=noise())),
-        lambda: run(diffpir(TOY, Y, A, 0.0, 20, noise=noise())),
+        lambda: run(
+            diffpir(TOY, Y, A, 0.2, walk=Walk(20, "quadratic"), lam=0.0, noise=noise())
+        ),
+        lambda: run(diffpir(TOY, Y, A, 0.0, walk=Walk(20, "quadratic"), noise=noise())),
     ),
     "diffpir with all weight on the prior measures nothing": (
-        lambda: run(diffpir(TOY, Y, A, 0.2, 20, lam=1e15, churn=0.7, noise=noise())),
-        lambda: run(diffpir(TOY, X, NOTHING, 0.0, 20, churn=0.7, noise=noise())),
+        lambda: run(
+            diffpir(
+                TOY, Y, A, 0.2, walk=Walk(20, "quadratic"), lam=1e15, zeta=0.49, noise=noise()
+            )
+        ),
+        lambda: run(
+            diffpir(TOY, X, NOTHING, 0.0, walk=Walk(20, "quadratic"), zeta=0.49, noise=noise())
+        ),
     ),
     "a dead filter leaves ddpm": (
-        lambda: run(ilvr(TOY, X, torch.zeros_like, 20, noise=noise())),
-        lambda: run(ddpm(TOY, 4, 20, noise())),
+        lambda: run(ilvr(TOY, X, torch.zeros_like, walk=20, noise=noise())),
+        lambda: run(ddpm(TOY, 4, walk=20, noise=noise())),
     ),
     "an empty mask leaves ddpm": (
-        lambda: run(replacement(TOY, X, 0 * MASK, 20, noise())),
-        lambda: run(ddpm(TOY, 4, 20, noise())),
+        lambda: run(replacement(TOY, X, 0 * MASK, walk=20, noise=noise())),
+        lambda: run(ddpm(TOY, 4, walk=20, noise=noise())),
     ),
     **{
         f"{sampler.__name__} of nothing is ddpm": (
             lambda sampler=sampler: run(sampler(TOY, 0 * X, NOTHING, steps=20, noise=noise())),
-            lambda: run(ddpm(TOY, 4, 20, noise())),
+            lambda: run(ddpm(TOY, 4, walk=20, noise=noise())),
         )
         for sampler in (dps, mcg)
     },
     **{
         f"pigdm of nothing is ddim: sigma {sigma}, eta {eta}": (
-            lambda s=sigma, e=eta: run(pigdm(TOY, 0 * X, NOTHING, s, 20, e, noise())),
-            lambda e=eta: run(ddim(TOY, 4, 20, e, noise())),
+            lambda s=sigma, e=eta: run(
+                pigdm(TOY, 0 * X, NOTHING, s, walk=20, eta=e, noise=noise())
+            ),
+            lambda e=eta: run(ddim(TOY, 4, walk=20, eta=e, noise=noise())),
         )
         for sigma, eta in [(0.0, 0.7), (0.2, 1.0), (0.2, 0.0)]
     },
@@ -177,7 +205,7 @@ REDUCTIONS = {
     },
     "sampling without churn is ddim": (
         lambda: walk_without(TOY, 4, 20, 0.0),
-        lambda: run(ddim(TOY, 4, 20, 0.0, noise())),
+        lambda: run(ddim(TOY, 4, walk=20, eta=0.0, noise=noise())),
     ),
 }
 
@@ -193,17 +221,23 @@ def test_ilvr_with_everything_let_go_at_a_level_is_sdedit_from_it():
     """A filter that lets all pass makes the noised reference the state: where SDEdit starts."""
     draws = [randn(4, *SHAPE, seed=k) for k in range(33)]
     # Down to 400, ILVR takes two draws a step.
-    followed = run(ilvr(TOY, X, identity, 20, until=400, noise=Replay(draws)))
-    started = run(sdedit(TOY, X, 400, 20, Replay(draws[24:])))
+    followed = run(ilvr(TOY, X, identity, walk=20, until=400, noise=Replay(draws)))
+    started = run(sdedit(TOY, X, walk=Walk(20, start=400), noise=Replay(draws[24:])))
     torch.testing.assert_close(followed, started, atol=1e-12, rtol=0)
 
 
 def test_sdedit_from_the_top_forgets_the_picture():
-    far, near = (run(sdedit(TOY, X, start, 20, noise(), clip=False)) for start in (T, 50))
-    free = run(ddpm(TOY, 4, 20, noise(), clip=False))
+    far, near = (
+        run(sdedit(TOY, X, walk=Walk(20, start=start), noise=noise(), clip=False))
+        for start in (T, 50)
+    )
+    free = run(ddpm(TOY, 4, walk=20, noise=noise(), clip=False))
     assert (far - free).abs().max() < 0.02 < (near - free).abs().max()
     starts = (50, 200, 400, 1000)
-    distances = [(run(sdedit(TOY, X, start, 20, noise())) - X).norm() for start in starts]
+    distances = [
+        (run(sdedit(TOY, X, walk=Walk(20, start=start), noise=noise())) - X).norm()
+        for start in starts
+    ]
     assert all(a < b for a, b in itertools.pairwise(distances))
 
 
@@ -213,14 +247,24 @@ def test_ddrm_jpeg_that_starts_at_the_top_and_trusts_fully_is_ddnm(churn):
     start, *steps = [source((4, *SHAPE), dtype=torch.float64) for _ in range(21)]
     # DDRM-JPEG starts from the noised pseudo-inverse.
     centred = (start - a.sqrt() * A.pinv(Y)) / (1 - a).sqrt()
-    jpeg = run(ddrm_jpeg(TOY, Y, A, T, 20, churn, 1.0, Replay([centred, *steps])))
-    linear = run(ddnm(TOY, Y, A, 0.0, 20, noise=noise(), churn=churn))
+    jpeg = run(
+        ddrm_jpeg(
+            TOY,
+            Y,
+            A,
+            walk=Walk(20, start=T),
+            eta=churn,
+            eta_b=1.0,
+            noise=Replay([centred, *steps]),
+        )
+    )
+    linear = run(ddnm(TOY, Y, A, 0.0, walk=20, noise=noise(), eta=churn))
     torch.testing.assert_close(jpeg, linear, atol=1e-9, rtol=0)
 
 
 def test_ddrm_without_trust_listens_only_at_the_end():
-    *_, before, last = ddrm(TOY, Y, A, 0.0, 20, 1.0, 0.0, noise())
-    *_, free, _ = ddrm(TOY, 0 * X, NOTHING, 0.0, 20, 1.0, noise=noise())
+    *_, before, last = ddrm(TOY, Y, A, 0.0, walk=20, eta=1.0, eta_b=0.0, noise=noise())
+    *_, free, _ = ddrm(TOY, 0 * X, NOTHING, 0.0, walk=20, eta=1.0, noise=noise())
     torch.testing.assert_close(before.x, free.x)
     torch.testing.assert_close(A(last.x), Y)
 
@@ -228,12 +272,14 @@ def test_ddrm_without_trust_listens_only_at_the_end():
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 def test_pigdm_guesses_the_posterior_mean_of_a_standard_normal_prior(sigma):
     """There x0 given x_t is N(sqrt(alpha_bar) x_t, 1 - alpha_bar), as PiGDM assumes."""
-    steps = list(pigdm(NORMAL, Y, A, sigma, 10, 0.5, noise(), clip=False))
+    steps = list(pigdm(NORMAL, Y, A, sigma, walk=10, eta=0.5, noise=noise(), clip=False))
     for before, step in itertools.pairwise(steps):
         a = NORMAL.schedule.alpha_bar[before.level]
         x, v = a.sqrt() * before.x.flatten(1), 1 - a
         gain = v * M.T @ torch.linalg.inv(v * M @ M.T + sigma**2 * torch.eye(3))
-        torch.testing.assert_close(step.x0.flatten(1), x + (Y.flatten(1) - x @ M.T) @ gain.T)
+        torch.testing.assert_close(
+            step.x0_hat.flatten(1), x + (Y.flatten(1) - x @ M.T) @ gain.T
+        )
 
 
 def test_dps_and_mcg_go_down_the_gradient_of_the_misfit():
@@ -245,11 +291,17 @@ def test_dps_and_mcg_go_down_the_gradient_of_the_misfit():
     gradient = -(residual / residual.norm(dim=1, keepdim=True)) @ M @ jacobian
     gradient = gradient.reshape(start.shape)
     scales = (0.0, 0.7)
-    walks = (dps(TOY, Y, A, 0.1, 2, k, Replay([start, still]), clip=False) for k in scales)
+    walks = (
+        dps(TOY, Y, A, 0.1, walk=2, step_size=k, noise=Replay([start, still]), clip=False)
+        for k in scales
+    )
     down, down_again = map(next, walks)
-    assert torch.equal(down.x0, down_again.x0)
+    assert torch.equal(down.x0_hat, down_again.x0_hat)
     torch.testing.assert_close(down.x - down_again.x, 0.7 * gradient)
-    walks = (mcg(TOY, Y, A, 2, k, Replay([start, still, still]), clip=False) for k in scales)
+    walks = (
+        mcg(TOY, Y, A, walk=2, step_size=k, noise=Replay([start, still, still]), clip=False)
+        for k in scales
+    )
     down, down_again = map(next, walks)
     torch.testing.assert_close(down.x - down_again.x, 0.7 * (gradient - A.project(gradient)))
 
@@ -258,7 +310,19 @@ def test_diffpir_solves_for_the_picture_and_keeps_the_noise_that_agrees_with_it(
     """One step by hand, with dense matrices."""
     start, z = randn(4, *SHAPE, seed=5), randn(4, *SHAPE, seed=6)
     a_t, a_s = TOY.schedule.alpha_bar[[T, 250]]
-    step = next(diffpir(TOY, Y, A, 0.3, 2, 20.0, 0.6, Replay([start, z]), clip=False))
+    step = next(
+        diffpir(
+            TOY,
+            Y,
+            A,
+            0.3,
+            walk=Walk(2, "quadratic"),
+            lam=20.0,
+            zeta=0.36,
+            noise=Replay([start, z]),
+            clip=False,
+        )
+    )
     rho = 20 * 0.3**2 * a_t / (1 - a_t)
     right = Y.flatten(1) @ M + rho * TOY.x0(start, T).flatten(1)
     x0 = torch.linalg.solve(M.T @ M + rho * torch.eye(8), right.T).T.reshape(start.shape)
@@ -344,9 +408,19 @@ def bias(sampler, sigma=0.0, prior=TOY, **settings):
 def test_moments_without_chance_are_those_of_many_runs():
     n = 4096
     y = MEASURED[0.2].reshape(1, 1, 3, 1).expand(n, -1, -1, -1)
-    x = run(ddnm(TOY, y, A, 0.2, 10, 2, Noise(1), clip=False)).flatten(1)
+    x = run(ddnm(TOY, y, A, 0.2, walk=Walk(10, repeats=2), noise=Noise(1), clip=False)).flatten(
+        1
+    )
     mean, covariance = moments(
-        lambda n, s: ddnm(TOY, y[:1].expand(n, -1, -1, -1), A, 0.2, 10, 2, s, clip=False)
+        lambda n, s: ddnm(
+            TOY,
+            y[:1].expand(n, -1, -1, -1),
+            A,
+            0.2,
+            walk=Walk(10, repeats=2),
+            noise=s,
+            clip=False,
+        )
     )
     assert ((x.mean(0) - mean).abs() < 5 * (covariance.diagonal() / n).sqrt()).all()
     assert (x.T.cov() - covariance).norm() / covariance.norm() < 0.06
@@ -468,14 +542,16 @@ def is_exact(x, measured, tolerance=1e-10):
 
 
 EXACT = {
-    "ddnm": lambda y, A: ddnm(TOY, y, A, 0.0, 10, 2, noise()),
-    "ddrm": lambda y, A: ddrm(TOY, y, A, 0.0, 10, noise=noise()),
-    "ddrm, trusting little": lambda y, A: ddrm(TOY, y, A, 0.0, 10, trust=0.3, noise=noise()),
-    "ddrm_jpeg": lambda y, A: ddrm_jpeg(TOY, y, A, 600, 10, noise=noise()),
-    "diffpir": lambda y, A: diffpir(TOY, y, A, 0.0, 10, noise=noise()),
-    "dps": lambda y, A: dps(TOY, y, A, 0.0, 10, noise=noise()),
-    "mcg": lambda y, A: mcg(TOY, y, A, 10, noise=noise()),
-    "pigdm": lambda y, A: pigdm(TOY, y, A, 0.0, 10, noise=noise()),
+    "ddnm": lambda y, A: ddnm(TOY, y, A, 0.0, walk=Walk(10, repeats=2), noise=noise()),
+    "ddrm": lambda y, A: ddrm(TOY, y, A, 0.0, walk=10, noise=noise()),
+    "ddrm, trusting little": lambda y, A: ddrm(
+        TOY, y, A, 0.0, walk=10, eta_b=0.3, noise=noise()
+    ),
+    "ddrm_jpeg": lambda y, A: ddrm_jpeg(TOY, y, A, walk=Walk(10, start=600), noise=noise()),
+    "diffpir": lambda y, A: diffpir(TOY, y, A, 0.0, walk=Walk(10, "quadratic"), noise=noise()),
+    "dps": lambda y, A: dps(TOY, y, A, 0.0, walk=10, noise=noise()),
+    "mcg": lambda y, A: mcg(TOY, y, A, walk=10, noise=noise()),
+    "pigdm": lambda y, A: pigdm(TOY, y, A, 0.0, walk=10, noise=noise()),
 }
 # What no clipped picture has for its measurement, and what the prior would never draw.
 OTHERS = {
@@ -503,7 +579,7 @@ def test_without_noise_the_result_has_the_measurement_given(name, other):
 )
 def test_ilvr_has_the_filtered_reference_where_the_filter_projects(low_pass):
     for reference in (X, OTHERS["unlikely"]):
-        x = run(ilvr(TOY, reference, low_pass, 10, noise=noise()))
+        x = run(ilvr(TOY, reference, low_pass, walk=10, noise=noise()))
         assert is_exact(low_pass(x), low_pass(reference))
 
 
@@ -528,15 +604,20 @@ def test_with_noise_the_result_is_not_held_to_the_measurement(sampler):
 
 
 def test_little_noise_is_nearly_none_to_diffpir():
-    a, b = (run(diffpir(TOY, Y, A, sigma, 20, noise=noise())) for sigma in (0.0, 1e-5))
+    a, b = (
+        run(diffpir(TOY, Y, A, sigma, walk=Walk(20, "quadratic"), noise=noise()))
+        for sigma in (0.0, 1e-5)
+    )
     torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
 
 
 KEEPING = {
-    "replacement": lambda prior, y, m: replacement(prior, y, m, 5, noise()),
-    "repaint": lambda prior, y, m: repaint(prior, y, m, 5, 2, noise()),
-    "repaint, jumping": lambda prior, y, m: repaint(prior, y, m, 5, 2, noise(), jump=2),
-    "fuzzy": lambda prior, y, m: fuzzy(prior, y, m, 5, 2, noise()),
+    "replacement": lambda prior, y, m: replacement(prior, y, m, walk=5, noise=noise()),
+    "repaint": lambda prior, y, m: repaint(prior, y, m, walk=Walk(5, repeats=2), noise=noise()),
+    "repaint, jumping": lambda prior, y, m: repaint(
+        prior, y, m, walk=Walk(5, repeats=2, jump=2), noise=noise()
+    ),
+    "fuzzy": lambda prior, y, m: fuzzy(prior, y, m, walk=Walk(5, repeats=2), noise=noise()),
 }
 
 
@@ -556,14 +637,19 @@ def test_ilvr_lets_go_below_the_level_it_is_told():
     pool = AveragePool(4, 8)
     prior = GaussianPrior(torch.zeros(3, 8, 8, dtype=torch.float64), rest=0.2)
     y = (0.4 * randn(2, 3, 8, 8)).clamp(-1, 1)
-    runs = (run(ilvr(prior, y, pool.project, 20, until, noise())) for until in (0, 50, 600))
+    runs = (
+        run(ilvr(prior, y, pool.project, walk=20, until=until, noise=noise()))
+        for until in (0, 50, 600)
+    )
     off = [(pool(x) - pool(y)).abs().max() for x in runs]
     assert off[0] < 1e-12 and 0.01 < off[1] < off[2]
 
 
 def test_the_mask_may_be_a_truth_value_and_the_operator_hold_one_for_each_picture():
     m = torch.cat([MASK, 1 - MASK, MASK, 0 * MASK])
-    truth_value, number = (run(replacement(TOY, X, mask, 5, noise())) for mask in (m > 0, m))
+    truth_value, number = (
+        run(replacement(TOY, X, mask, walk=5, noise=noise())) for mask in (m > 0, m)
+    )
     torch.testing.assert_close(truth_value, number, atol=0, rtol=0)
     for sampler in (ddnm, ddrm, diffpir, pigdm):
         x = run(sampler(TOY, m * X, Inpaint(m), steps=5, noise=noise()))
@@ -613,7 +699,7 @@ def test_gradients_through_the_network(sampler):
     y = operator(x)
     restored = run(sampler(prior, y, operator, steps=2, noise=noise()))
     assert is_exact(operator(restored), y, 1e-4) and restored.abs().max() < 3
-    free = run(ddpm(prior, 2, 2, noise()))
+    free = run(ddpm(prior, 2, walk=2, noise=noise()))
     assert (restored - free).square().mean() > 1e-4
     assert all(p.grad is None for p in prior.net.parameters())
 
@@ -740,9 +826,9 @@ def test_what_rounds_is_refused_where_singular_values_are_needed(sampler, settin
 
 def test_dps_takes_any_differentiable_function_where_it_need_not_agree():
     with pytest.raises(ValueError, match="linear operator .* got function"):
-        run(dps(NEVER, X, identity, steps=5))
-    x = run(dps(TOY, X, lambda x: x**3, 0.1, 20, 0.1, noise()))
-    free = run(ddpm(TOY, 4, 20, noise()))
+        run(dps(NEVER, X, identity, walk=5))
+    x = run(dps(TOY, X, lambda x: x**3, 0.1, walk=20, step_size=0.1, noise=noise()))
+    free = run(ddpm(TOY, 4, walk=20, noise=noise()))
     assert (x**3 - X).norm() < 0.9 * (free**3 - X).norm()
 
 
@@ -797,4 +883,4 @@ def test_other_masks_are_refused(sampler, m, message):
 
 def test_a_filter_that_does_not_give_pictures_is_refused():
     with pytest.raises(ValueError, match="low_pass"):
-        run(ilvr(NEVER, FLAT, POOL, 5))
+        run(ilvr(NEVER, FLAT, POOL, walk=5))

@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 
-from fuzzydiff_lite import GaussianPrior, Noise, Prior, run, samplers
+from fuzzydiff_lite import GaussianPrior, Noise, Prior, Walk, run, samplers
 from fuzzydiff_lite.networks import TONES
 from fuzzydiff_lite.noise import Replay
 from fuzzydiff_lite.operators import Gray
@@ -29,8 +29,8 @@ from fuzzydiff_lite.samplers import (
     unified,
 )
 from fuzzydiff_lite.samplers.rules import fuzzy_rule
-from fuzzydiff_lite.schedule import travel
 from fuzzydiff_lite.steps import noise_to, posterior
+from fuzzydiff_lite.walk import travel
 
 TOY = GaussianPrior.from_covariance(
     torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64).reshape(3, 1, 1),
@@ -58,51 +58,51 @@ def test_moments_of_a_gaussian_prior(sampler, options):
 
 
 def test_ddim_with_eta_one_is_ddpm():
-    a = run(ddpm(TOY, 4, 30, Noise(2)))
-    torch.testing.assert_close(run(ddim(TOY, 4, 30, eta=1.0, noise=Noise(2))), a)
-    assert not torch.allclose(run(ddim(TOY, 4, 30, eta=0.9, noise=Noise(2))), a)
+    a = run(ddpm(TOY, 4, walk=30, noise=Noise(2)))
+    torch.testing.assert_close(run(ddim(TOY, 4, walk=30, eta=1.0, noise=Noise(2))), a)
+    assert not torch.allclose(run(ddim(TOY, 4, walk=30, eta=0.9, noise=Noise(2))), a)
 
 
 @pytest.mark.parametrize("fix", [True, False])
 def test_fuzzy_that_trusts_nothing_is_ddpm(fix):
-    x = run(fuzzy(TOY, given(4), 0.0, 30, noise=Noise(2), fix=fix))
-    torch.testing.assert_close(x, run(ddpm(TOY, 4, 30, Noise(2))))
+    x = run(fuzzy(TOY, given(4), 0.0, walk=30, noise=Noise(2), rescale=fix))
+    torch.testing.assert_close(x, run(ddpm(TOY, 4, walk=30, noise=Noise(2))))
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_fuzzy_that_trusts_everything_returns_what_was_given(repeats):
     y = given(4)
-    x = run(fuzzy(TOY, y, 1.0, 20, repeats, Noise(2)))
+    x = run(fuzzy(TOY, y, 1.0, walk=Walk(20, repeats=repeats), noise=Noise(2)))
     torch.testing.assert_close(x, y, atol=1e-12, rtol=0)
 
 
 def test_known_pixels_are_exact_and_the_others_move():
     y, m = given(4), torch.tensor([1.0, 0.0, 0.5], dtype=torch.float64).reshape(1, 3, 1, 1)
-    x = run(fuzzy(TOY, y, m, 20, 2, Noise(3)))
+    x = run(fuzzy(TOY, y, m, walk=Walk(20, repeats=2), noise=Noise(3)))
     torch.testing.assert_close(x[:, 0], y[:, 0], atol=1e-12, rtol=0)
     assert (x[:, 1:] - y[:, 1:]).abs().min() > 1e-4
 
 
 def test_more_trust_stays_closer():
     y = given(256)
-    runs = (run(fuzzy(TOY, y, m, 20, noise=Noise(4))) for m in (0.0, 0.2, 0.5, 0.8, 1.0))
+    runs = (run(fuzzy(TOY, y, m, walk=20, noise=Noise(4))) for m in (0.0, 0.2, 0.5, 0.8, 1.0))
     rms = [(x - y).square().mean().sqrt() for x in runs]
     assert all(far > near for far, near in itertools.pairwise(rms))
 
 
 def test_the_fix_matters_and_is_off_at_level_zero():
     y = given(256)
-    *_, last = fuzzy(TOY, y, 0.5, 20, noise=Noise(4))
-    *_, unfixed = fuzzy(TOY, y, 0.5, 20, noise=Noise(4), fix=False)
+    *_, last = fuzzy(TOY, y, 0.5, walk=20, noise=Noise(4))
+    *_, unfixed = fuzzy(TOY, y, 0.5, walk=20, noise=Noise(4), rescale=False)
     assert last.level == 0 and (last.x - unfixed.x).square().mean().sqrt() > 0.01
     # At level 0 context and hallucination are y and x0: their plain blend.
-    torch.testing.assert_close(last.x, 0.5 * y + 0.5 * last.x0)
+    torch.testing.assert_close(last.x, 0.5 * y + 0.5 * last.x0_hat)
 
 
 def test_one_fuzzy_step_by_hand():
     a, y = TOY.schedule.alpha_bar, given()
     start, z, g = draws = [Noise(k).like(y) for k in range(3)]
-    step = next(fuzzy(TOY, y, 0.5, 2, noise=Replay(draws)))
+    step = next(fuzzy(TOY, y, 0.5, walk=2, noise=Replay(draws)))
     mean, variance = posterior(start, TOY.x0(start, 1000).clamp(-1, 1), a[1000], a[500])
     blend = (noise_to(y, g, a[500]) + mean + variance.sqrt() * z) / 2
     centre = a[500].sqrt() * y
@@ -111,9 +111,11 @@ def test_one_fuzzy_step_by_hand():
 
 def test_samplers_walk_the_levels_they_were_told():
     down = [move.s for move in travel(TOY.schedule.levels(9), 2, 3) if move.s < move.t]
-    assert [step.level for step in fuzzy(TOY, given(), 0.5, 9, 2, jump=3)] == down
+    assert [
+        step.level for step in fuzzy(TOY, given(), 0.5, walk=Walk(9, repeats=2, jump=3))
+    ] == down
     levels = TOY.schedule.levels(7, "quadratic")
-    assert [step.level for step in ddim(TOY, steps=7, spacing="quadratic")] == levels[1:]
+    assert [step.level for step in ddim(TOY, walk=Walk(7, "quadratic"))] == levels[1:]
 
 
 def test_repeats_bring_the_conditional_mean_closer():
@@ -124,7 +126,10 @@ def test_repeats_bring_the_conditional_mean_closer():
     y = torch.tensor([known, 0.0], dtype=torch.float64).reshape(1, 2, 1, 1)
     y = y.expand(n, -1, -1, -1)
     m = torch.tensor([1.0, 0.0], dtype=torch.float64).reshape(1, 2, 1, 1)
-    runs = (run(fuzzy(prior, y, m, 50, J, Noise(5), clip=False)) for J in (1, 10))
+    runs = (
+        run(fuzzy(prior, y, m, walk=Walk(50, repeats=J), noise=Noise(5), clip=False))
+        for J in (1, 10)
+    )
     means = [x[:, 1].mean().item() for x in runs]
     exact = 0.27 / 0.30 * known
     assert abs(means[1] - exact) < 0.07 and abs(means[0] - exact) > 0.14
@@ -143,27 +148,49 @@ def gray(n):
 
 
 SAMPLERS = {
-    "ddpm": lambda prior, n, noise: ddpm(prior, n, 12, noise),
-    "ddim": lambda prior, n, noise: ddim(prior, n, 12, 0.7, noise, "quadratic"),
-    "fuzzy": lambda prior, n, noise: fuzzy(prior, picture(n), 0.4, 12, 2, noise),
+    "ddpm": lambda prior, n, noise: ddpm(prior, n, walk=12, noise=noise),
+    "ddim": lambda prior, n, noise: ddim(
+        prior, n, walk=Walk(12, "quadratic"), eta=0.7, noise=noise
+    ),
+    "fuzzy": lambda prior, n, noise: fuzzy(
+        prior, picture(n), 0.4, walk=Walk(12, repeats=2), noise=noise
+    ),
     "unified": lambda prior, n, noise: unified(
-        prior, picture(n), fuzzy_rule(0.4), steps=12, repeats=2, noise=noise
+        prior, picture(n), fuzzy_rule(0.4), walk=Walk(12, repeats=2), noise=noise
     ),
-    "sdedit": lambda prior, n, noise: sdedit(prior, picture(n), 600, 12, noise),
-    "ilvr": lambda prior, n, noise: ilvr(prior, picture(n), GRAY.project, 12, 300, noise),
-    "replacement": lambda prior, n, noise: replacement(prior, picture(n), MASK, 12, noise),
-    "repaint": lambda prior, n, noise: repaint(prior, picture(n), MASK, 12, 3, noise, jump=2),
-    "ddrm": lambda prior, n, noise: ddrm(prior, gray(n), GRAY, 0.1, 12, trust=0.8, noise=noise),
+    "sdedit": lambda prior, n, noise: sdedit(
+        prior, picture(n), walk=Walk(12, start=600), noise=noise
+    ),
+    "ilvr": lambda prior, n, noise: ilvr(
+        prior, picture(n), GRAY.project, walk=12, until=300, noise=noise
+    ),
+    "replacement": lambda prior, n, noise: replacement(
+        prior, picture(n), MASK, walk=12, noise=noise
+    ),
+    "repaint": lambda prior, n, noise: repaint(
+        prior, picture(n), MASK, walk=Walk(12, repeats=3, jump=2), noise=noise
+    ),
+    "ddrm": lambda prior, n, noise: ddrm(
+        prior, gray(n), GRAY, 0.1, walk=12, eta_b=0.8, noise=noise
+    ),
     "ddrm_jpeg": lambda prior, n, noise: ddrm_jpeg(
-        prior, gray(n), GRAY, 600, 12, 0.8, noise=noise
+        prior, gray(n), GRAY, walk=Walk(12, start=600), eta=0.8, noise=noise
     ),
-    "ddnm": lambda prior, n, noise: ddnm(prior, gray(n), GRAY, 0.1, 12, 2, noise, jump=3),
+    "ddnm": lambda prior, n, noise: ddnm(
+        prior, gray(n), GRAY, 0.1, walk=Walk(12, repeats=2, jump=3), noise=noise
+    ),
     "diffpir": lambda prior, n, noise: diffpir(
-        prior, gray(n), GRAY, 0.1, 12, churn=0.5, noise=noise
+        prior, gray(n), GRAY, 0.1, walk=Walk(12, "quadratic"), zeta=0.25, noise=noise
     ),
-    "dps": lambda prior, n, noise: dps(prior, gray(n), GRAY, 0.1, 12, 0.3, noise),
-    "mcg": lambda prior, n, noise: mcg(prior, gray(n), GRAY, 12, 0.3, noise),
-    "pigdm": lambda prior, n, noise: pigdm(prior, gray(n), GRAY, 0.1, 12, 0.7, noise),
+    "dps": lambda prior, n, noise: dps(
+        prior, gray(n), GRAY, 0.1, walk=12, step_size=0.3, noise=noise
+    ),
+    "mcg": lambda prior, n, noise: mcg(
+        prior, gray(n), GRAY, walk=12, step_size=0.3, noise=noise
+    ),
+    "pigdm": lambda prior, n, noise: pigdm(
+        prior, gray(n), GRAY, 0.1, walk=12, eta=0.7, noise=noise
+    ),
 }
 
 
@@ -194,7 +221,7 @@ def test_steps_count_down_to_level_zero(name):
     steps = list(SAMPLERS[name](prior, 2, Noise(0)))
     assert [step.left for step in steps] == list(range(calls - 1, -1, -1))
     assert steps[-1].level == 0
-    assert all(step.x.shape == step.x0.shape == (2, 3, 1, 1) for step in steps)
+    assert all(step.x.shape == step.x0_hat.shape == (2, 3, 1, 1) for step in steps)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -214,12 +241,12 @@ def test_the_callers_inference_mode_changes_nothing(name):
 
 def test_clip_bounds_the_guess():
     wide = GaussianPrior(torch.zeros(3, 1, 1), rest=25.0)
-    assert max(step.x0.abs().max() for step in ddpm(wide, 64, 10)) == 1
-    assert max(step.x0.abs().max() for step in ddpm(wide, 64, 10, clip=False)) > 1
+    assert max(step.x0_hat.abs().max() for step in ddpm(wide, 64, walk=10)) == 1
+    assert max(step.x0_hat.abs().max() for step in ddpm(wide, 64, walk=10, clip=False)) > 1
 
 
 def test_run_shows_progress_of_network_calls(capsys):
-    run(ddpm(TOY, 1, 7), progress=True)
+    run(ddpm(TOY, 1, walk=7), progress=True)
     assert "7/7" in capsys.readouterr().err
 
 
@@ -243,11 +270,11 @@ def test_fuzzy_refuses_bad_input_before_any_call(y, m, message):
         raise AssertionError("the network was called")
 
     with pytest.raises(ValueError, match=message):
-        run(fuzzy(Prior(never, TOY.schedule, (3, 1, 1)), y, m, 5))
+        run(fuzzy(Prior(never, TOY.schedule, (3, 1, 1)), y, m, walk=5))
 
 
 def test_a_sampler_runs_once():
-    sampler = ddpm(TOY, steps=2)
+    sampler = ddpm(TOY, walk=2)
     run(sampler)
     with pytest.raises(ValueError, match="no step left"):
         run(sampler)

@@ -16,9 +16,9 @@ def faces():
 
 def test_a_seed_for_each_picture():
     prior = GaussianPrior(torch.zeros(3, 8, 8, dtype=torch.float64))
-    together = run(ddpm(prior, 3, 4, samples.Seeds([Noise(k) for k in (4, 5, 6)])))
+    together = run(ddpm(prior, 3, walk=4, noise=samples.Seeds([Noise(k) for k in (4, 5, 6)])))
     for k, x in zip((4, 5, 6), together):
-        torch.testing.assert_close(x, run(ddpm(prior, 1, 4, Noise(k)))[0])
+        torch.testing.assert_close(x, run(ddpm(prior, 1, walk=4, noise=Noise(k)))[0])
     branch = samples.Seeds([Noise(4), Noise(5)]).branch(1)
     torch.testing.assert_close(branch((2, 3))[1], Noise(5).branch(1)((1, 3))[0])
 

@@ -3,7 +3,8 @@ import itertools
 import pytest
 import torch
 
-from fuzzydiff_lite.schedule import Schedule, calls, travel
+from fuzzydiff_lite.schedule import Schedule
+from fuzzydiff_lite.walk import calls, travel
 
 
 def test_linear_matches_its_definition():

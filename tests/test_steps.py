@@ -5,11 +5,11 @@ import torch
 
 from fuzzydiff_lite.schedule import Schedule
 from fuzzydiff_lite.steps import (
-    churn_step,
     ddim_step,
     eps_from_x0,
     fuse,
     gaussian_denoiser,
+    mix_step,
     noise_to,
     posterior,
     renoise,
@@ -98,9 +98,9 @@ def test_churn_keeps_the_marginals_and_takes_its_share(churn):
     zero = torch.zeros(1, dtype=torch.float64)
     one = torch.ones(1, dtype=torch.float64)
     a = ALPHA_BAR[300]
-    along_eps = churn_step(zero, one, zero, a, churn)
-    along_z = churn_step(zero, zero, one, a, churn)
-    torch.testing.assert_close(churn_step(one, zero, zero, a, churn), a.sqrt()[None])
+    along_eps = mix_step(zero, one, zero, a, churn)
+    along_z = mix_step(zero, zero, one, a, churn)
+    torch.testing.assert_close(mix_step(one, zero, zero, a, churn), a.sqrt()[None])
     torch.testing.assert_close(along_eps**2 + along_z**2, (1 - a)[None])
     torch.testing.assert_close(along_z**2, churn**2 * (1 - a)[None])
 
@@ -109,7 +109,7 @@ def test_churn_keeps_the_marginals_and_takes_its_share(churn):
 def test_without_churn_it_is_ddim(t, s):
     x0, eps, z = randn(9), randn(9, seed=1), randn(9, seed=2)
     expected = ddim_step(x0, eps, z, ALPHA_BAR[t], ALPHA_BAR[s], 0.0)
-    torch.testing.assert_close(churn_step(x0, eps, z, ALPHA_BAR[s], 0.0), expected)
+    torch.testing.assert_close(mix_step(x0, eps, z, ALPHA_BAR[s], 0.0), expected)
 
 
 # From a perfect measurement to none, by way of one exactly as noisy as level 300.
@@ -144,7 +144,7 @@ def test_a_spectral_step_by_hand():
     for i in (3, 4):  # not: the measurement steers the noise
         toward = 0.8 * (y[i] - x0[i]) / SPREADS[i] + 0.6 * z[i]
         torch.testing.assert_close(out[i], a.sqrt() * x0[i] + level * toward)
-    torch.testing.assert_close(out[5], churn_step(x0, eps, z, a, churn)[5])
+    torch.testing.assert_close(out[5], mix_step(x0, eps, z, a, churn)[5])
 
 
 def test_a_spectral_step_without_churn_does_not_jump_where_measurement_and_level_are_equally_noisy():
@@ -171,8 +171,8 @@ def test_fuse_with_fix_keeps_mean_and_variance(m):
 
 def test_fuse_without_fix_loses_variance():
     zero, one = torch.zeros(1), torch.ones(1)
-    first = fuse(one, zero, zero, 0.5, fix=False)
-    second = fuse(zero, one, zero, 0.5, fix=False)
+    first = fuse(one, zero, zero, 0.5, rescale=False)
+    second = fuse(zero, one, zero, 0.5, rescale=False)
     assert first**2 + second**2 == 0.5
 
 

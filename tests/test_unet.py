@@ -125,7 +125,7 @@ def test_cuda_equals_cpu_after_twenty_steps():
     from fuzzydiff_lite.samplers import ddpm
 
     priors = (load_prior(device=device) for device in ("cpu", "cuda"))
-    a, b = (run(ddpm(prior, 2, 20, Noise(0))).cpu() for prior in priors)
+    a, b = (run(ddpm(prior, 2, walk=20, noise=Noise(0))).cpu() for prior in priors)
     torch.testing.assert_close(a, b, atol=5e-3, rtol=0)
 
 

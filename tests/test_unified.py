@@ -9,6 +9,7 @@ from fuzzydiff_lite import (
     GaussianPrior,
     Noise,
     Schedule,
+    Walk,
     data,
     load_prior,
     masks,
@@ -63,16 +64,18 @@ def of(A, sigma=0.0):
     y = measure(A, X, sigma, Noise(5))
     given = A.pinv(y)
     c = A.V_adjoint(given)
-    return y, given, A.S(c), A.spread(sigma, c)
+    return y, given, A.S(c), A.std(sigma, c)
 
 
 @pytest.mark.parametrize("m", [M, HOLE, 0.0, 1.0], ids=["map", "mask", "0", "1"])
 @pytest.mark.parametrize("fix", [True, False])
 @pytest.mark.parametrize("repeats, jump", [(1, 1), (3, 1), (2, 4)])
 def test_fuzzy(m, fix, repeats, jump):
-    old = samplers.fuzzy(TOY, X, m, 12, repeats, Noise(0), fix, jump)
+    old = samplers.fuzzy(
+        TOY, X, m, walk=Walk(12, repeats=repeats, jump=jump), noise=Noise(0), rescale=fix
+    )
     rule = fuzzy_rule(m, fix)
-    new = unified(TOY, X, rule, steps=12, repeats=repeats, jump=jump, noise=Noise(0))
+    new = unified(TOY, X, rule, walk=Walk(12, repeats=repeats, jump=jump), noise=Noise(0))
     same(old, new)
 
 
@@ -82,23 +85,45 @@ def test_fuzzy_per_run_in_a_basis(fix, basis):
     shape = basis.V_adjoint(X).shape[1:]
     share = M.reshape(-1)[: shape[-1]]
     m = share.expand(1, *shape)
-    old = samplers.fuzzy(TOY, X, m, 12, 2, Noise(0), fix, 1, True, "run", basis)
-    same(old, unified(TOY, X, fuzzy_rule(share, fix, TOY.variance), basis, 12, 2, Noise(0)))
+    old = samplers.fuzzy(
+        TOY,
+        X,
+        m,
+        walk=Walk(12, repeats=2),
+        noise=Noise(0),
+        rescale=fix,
+        clip=True,
+        variance=TOY.variance,
+        basis=basis,
+    )
+    same(
+        old,
+        unified(
+            TOY,
+            X,
+            fuzzy_rule(share, fix, TOY.variance),
+            walk=Walk(12, repeats=2),
+            basis=basis,
+            noise=Noise(0),
+        ),
+    )
 
 
 def test_replacement_and_repaint():
-    old = samplers.replacement(TOY, X, HOLE, 12, Noise(0))
-    same(old, unified(TOY, X, fuzzy_rule(HOLE), steps=12, noise=Noise(0)))
-    old = samplers.repaint(TOY, X, HOLE, 12, 3, Noise(0), 2)
-    same(old, unified(TOY, X, fuzzy_rule(HOLE), steps=12, repeats=3, jump=2, noise=Noise(0)))
+    old = samplers.replacement(TOY, X, HOLE, walk=12, noise=Noise(0))
+    same(old, unified(TOY, X, fuzzy_rule(HOLE), walk=12, noise=Noise(0)))
+    old = samplers.repaint(TOY, X, HOLE, walk=Walk(12, repeats=3, jump=2), noise=Noise(0))
+    same(
+        old, unified(TOY, X, fuzzy_rule(HOLE), walk=Walk(12, repeats=3, jump=2), noise=Noise(0))
+    )
 
 
 def test_ilvr_in_two_bases():
     A, haar = AveragePool(4, 8), Basis.haar(8)
     lows = {haar: haar.weights([1, 1, 0, 0]).double(), A: (A.singular_values > 0).double()}
     for basis, low in lows.items():
-        old = samplers.ilvr(TOY, X, A.project, 12, noise=Noise(0))
-        same(old, unified(TOY, X, fuzzy_rule(low), basis, 12, noise=Noise(0)))
+        old = samplers.ilvr(TOY, X, A.project, walk=12, noise=Noise(0))
+        same(old, unified(TOY, X, fuzzy_rule(low), walk=12, basis=basis, noise=Noise(0)))
 
 
 def test_ilvr_that_lets_go():
@@ -110,25 +135,39 @@ def test_ilvr_that_lets_go():
     def rule(t, s):
         return (follow if s <= last else free)(t, s)
 
-    old = samplers.ilvr(TOY, X, A.project, 12, until=400, noise=Noise(0))
-    same(old, unified(TOY, X, rule, A, 12, noise=Noise(0)))
+    old = samplers.ilvr(TOY, X, A.project, walk=12, until=400, noise=Noise(0))
+    same(old, unified(TOY, X, rule, walk=12, basis=A, noise=Noise(0)))
 
 
 def test_sdedit():
-    old = samplers.sdedit(TOY, X, 330, 12, Noise(0))
-    same(old, unified(TOY, X, fuzzy_rule(0.0), steps=12, start=330, noise=Noise(0)))
+    old = samplers.sdedit(TOY, X, walk=Walk(12, start=330), noise=Noise(0))
+    same(old, unified(TOY, X, fuzzy_rule(0.0), walk=Walk(12, start=330), noise=Noise(0)))
 
 
 @ALL
 @pytest.mark.parametrize("churn", [0.0, 0.85, 1.0])
 def test_ddnm_and_the_linear_case_of_ddrm_jpeg(A, churn):
     y, given, s, _ = of(A)
-    old = samplers.ddnm(TOY, y, A, 0.0, 12, 2, Noise(0), churn, jump=2)
+    old = samplers.ddnm(
+        TOY, y, A, 0.0, walk=Walk(12, repeats=2, jump=2), noise=Noise(0), eta=churn
+    )
     seen = (s > 0).double()
-    same(old, unified(TOY, given, null_space_rule(seen, churn), A, 12, 2, Noise(0), 2))
-    old = samplers.ddrm_jpeg(TOY, y, A, 400, 12, churn, 0.4, Noise(0))
+    same(
+        old,
+        unified(
+            TOY,
+            given,
+            null_space_rule(seen, churn),
+            walk=Walk(12, repeats=2, jump=2),
+            basis=A,
+            noise=Noise(0),
+        ),
+    )
+    old = samplers.ddrm_jpeg(
+        TOY, y, A, walk=Walk(12, start=400), eta=churn, eta_b=0.4, noise=Noise(0)
+    )
     rule = null_space_rule(seen, churn, 0.4)
-    same(old, unified(TOY, given, rule, A, 12, start=400, noise=Noise(0)))
+    same(old, unified(TOY, given, rule, walk=Walk(12, start=400), basis=A, noise=Noise(0)))
 
 
 @ALL
@@ -136,11 +175,28 @@ def test_ddnm_and_the_linear_case_of_ddrm_jpeg(A, churn):
 @pytest.mark.parametrize("churn, trust", [(0.0, 1.0), (0.85, 0.6), (1.0, 1.0)])
 def test_ddrm_and_ddnm_plus(A, sigma, churn, trust):
     y, given, _, spread = of(A, sigma)
-    old = samplers.ddrm(TOY, y, A, sigma, 12, churn, trust, Noise(0))
-    same(old, unified(TOY, given, spectral_rule(spread, churn, trust), A, 12, noise=Noise(0)))
+    old = samplers.ddrm(TOY, y, A, sigma, walk=12, eta=churn, eta_b=trust, noise=Noise(0))
+    same(
+        old,
+        unified(
+            TOY, given, spectral_rule(spread, churn, trust), walk=12, basis=A, noise=Noise(0)
+        ),
+    )
     if sigma and trust == 1:
-        old = samplers.ddnm(TOY, y, A, sigma, 12, 2, Noise(0), churn)
-        same(old, unified(TOY, given, spectral_rule(spread, churn), A, 12, 2, noise=Noise(0)))
+        old = samplers.ddnm(
+            TOY, y, A, sigma, walk=Walk(12, repeats=2), noise=Noise(0), eta=churn
+        )
+        same(
+            old,
+            unified(
+                TOY,
+                given,
+                spectral_rule(spread, churn),
+                walk=Walk(12, repeats=2),
+                basis=A,
+                noise=Noise(0),
+            ),
+        )
 
 
 @ALL
@@ -148,46 +204,52 @@ def test_ddrm_and_ddnm_plus(A, sigma, churn, trust):
 @pytest.mark.parametrize("churn, lam", [(0.3, 1.0), (1.0, 7.0)])
 def test_diffpir(A, sigma, churn, lam):
     y, given, s, _ = of(A, sigma)
-    old = samplers.diffpir(TOY, y, A, sigma, 12, lam, churn, Noise(0))
-    rule = proximal_rule(s, sigma, lam, churn)
-    same(old, unified(TOY, given, rule, A, 12, noise=Noise(0), spacing="quadratic"))
+    old = samplers.diffpir(
+        TOY, y, A, sigma, walk=Walk(12, "quadratic"), lam=lam, zeta=churn**2, noise=Noise(0)
+    )
+    rule = proximal_rule(s, sigma, lam, zeta=churn**2)
+    same(old, unified(TOY, given, rule, walk=Walk(12, "quadratic"), basis=A, noise=Noise(0)))
 
 
 @ALL
 @pytest.mark.parametrize("sigma, eta", [(0.0, 1.0), (0.1, 1.0), (0.1, 0.5)])
 def test_pigdm_of_white_noise(A, sigma, eta):
     y, given, s, _ = of(A, sigma)
-    old = samplers.pigdm(WHITE, y, A, sigma, 12, eta, Noise(0), clip=False)
+    old = samplers.pigdm(WHITE, y, A, sigma, walk=12, eta=eta, noise=Noise(0), clip=False)
     rule = flat_rule(s, sigma, eta)
-    same(old, unified(WHITE, given, rule, A, 12, noise=Noise(0), clip=False))
+    same(old, unified(WHITE, given, rule, walk=12, basis=A, noise=Noise(0), clip=False))
 
 
 def test_pigdm_of_other_pictures_is_another():
     A = OPERATORS["pool"]
     y, given, s, _ = of(A, 0.1)
-    old = run(samplers.pigdm(TOY, y, A, 0.1, 12, noise=Noise(0)))
-    new = run(unified(TOY, given, flat_rule(s, 0.1), A, 12, noise=Noise(0)))
+    old = run(samplers.pigdm(TOY, y, A, 0.1, walk=12, noise=Noise(0)))
+    new = run(unified(TOY, given, flat_rule(s, 0.1), walk=12, basis=A, noise=Noise(0)))
     assert (new - old).abs().max() > 1e-3
 
 
 def test_on_faces():
     prior, x = load_prior(device="cpu"), data.astronaut()
     m = masks.soften(masks.box(), 3)
-    formula = unified(prior, x, fuzzy_rule(m), steps=4, repeats=2)
-    same(samplers.fuzzy(prior, x, m, 4, 2, Noise(0)), formula, 1e-5)
+    formula = unified(prior, x, fuzzy_rule(m), walk=Walk(4, repeats=2))
+    same(samplers.fuzzy(prior, x, m, walk=Walk(4, repeats=2), noise=Noise(0)), formula, 1e-5)
     A = Blur.gaussian(2)
     y = measure(A, x, 0.05, Noise(1))
     given, s = A.pinv(y), A.S(A.V_adjoint(x))
-    spread = A.spread(0.05, A.V_adjoint(x))
-    formula = unified(prior, given, spectral_rule(spread), A, 4)
-    same(samplers.ddrm(prior, y, A, 0.05, 4), formula, 1e-5)
-    formula = unified(prior, given, proximal_rule(s, 0.05), A, 4, spacing="quadratic")
-    same(samplers.diffpir(prior, y, A, 0.05, 4), formula, 1e-5)
+    spread = A.std(0.05, A.V_adjoint(x))
+    formula = unified(prior, given, spectral_rule(spread), walk=4, basis=A)
+    same(samplers.ddrm(prior, y, A, 0.05, walk=4), formula, 1e-5)
+    formula = unified(prior, given, proximal_rule(s, 0.05), walk=Walk(4, "quadratic"), basis=A)
+    same(samplers.diffpir(prior, y, A, 0.05, walk=Walk(4, "quadratic")), formula, 1e-5)
     A = AveragePool(4)
     y, seen = A(x), (A.singular_values > 0).float()
-    formula = unified(prior, A.pinv(y), null_space_rule(seen), A, 4)
-    same(samplers.ddnm(prior, y, A, steps=4), formula, 1e-5)
-    same(samplers.ilvr(prior, x, A.project, 4), unified(prior, x, fuzzy_rule(seen), A, 4), 1e-5)
+    formula = unified(prior, A.pinv(y), null_space_rule(seen), walk=4, basis=A)
+    same(samplers.ddnm(prior, y, A, walk=4), formula, 1e-5)
+    same(
+        samplers.ilvr(prior, x, A.project, walk=4),
+        unified(prior, x, fuzzy_rule(seen), walk=4, basis=A),
+        1e-5,
+    )
 
 
 # The noise of a step.
@@ -210,7 +272,7 @@ def test_the_rules_that_correct_keep_the_variance(t, s):
     for rule in (fuzzy_rule(share), fuzzy_rule(share, variance=0.3)):
         w, p, q, r = rule(a_t, a_s)
         torch.testing.assert_close(p**2 + q**2 + r**2, kept, rtol=1e-9, atol=1e-15)
-    w, p, q, r = fuzzy_rule(share, fix=False)(a_t, a_s)
+    w, p, q, r = fuzzy_rule(share, rescale=False)(a_t, a_s)
     lessened = (share**2 + (1 - share) ** 2) * (1 - a_s)
     torch.testing.assert_close(p**2 + q**2 + r**2, lessened, rtol=1e-9, atol=1e-15)
 
@@ -239,8 +301,8 @@ def test_whitening_with_one_deviation_changes_nothing(name):
     assert sigma == pytest.approx(0.1)
     torch.testing.assert_close(z, y)
     torch.testing.assert_close(B(X), A(X))
-    old = samplers.ddrm(TOY, y, A, 0.1, 12, noise=Noise(0))
-    same(old, samplers.ddrm(TOY, z, B, sigma, 12, noise=Noise(0)), 1e-6)
+    old = samplers.ddrm(TOY, y, A, 0.1, walk=12, noise=Noise(0))
+    same(old, samplers.ddrm(TOY, z, B, sigma, walk=12, noise=Noise(0)), 1e-6)
 
 
 def test_whitening_with_a_mask_is_the_masked_operator():
@@ -250,8 +312,8 @@ def test_whitening_with_a_mask_is_the_masked_operator():
     assert sigma == pytest.approx(0.1)
     masked = Inpaint(known) @ A
     same(
-        samplers.ddrm(TOY, known * y, masked, 0.1, 12, noise=Noise(0)),
-        samplers.ddrm(TOY, z, B, sigma, 12, noise=Noise(0)),
+        samplers.ddrm(TOY, known * y, masked, 0.1, walk=12, noise=Noise(0)),
+        samplers.ddrm(TOY, z, B, sigma, walk=12, noise=Noise(0)),
         1e-6,
     )
 
@@ -259,10 +321,10 @@ def test_whitening_with_a_mask_is_the_masked_operator():
 def test_whitening_gives_each_place_its_spread():
     deviation = torch.tensor([[0.1, 0.2], [0.4, torch.inf]]).double()[None, None]
     B, _, sigma = whiten(AveragePool(4, 8), torch.ones(1, 3, 2, 2).double(), deviation)
-    spread = B.spread(sigma, B.V_adjoint(X))[0, :12].reshape(3, 2, 2)
+    spread = B.std(sigma, B.V_adjoint(X))[0, :12].reshape(3, 2, 2)
     torch.testing.assert_close(spread, 4 * deviation[0].expand(3, -1, -1))  # s is 1/4
     B, _, sigma = whiten(Inpaint(HOLE), X, 0.1 + M)
-    torch.testing.assert_close(B.spread(sigma, X), torch.where(HOLE > 0, 0.1 + M, torch.inf))
+    torch.testing.assert_close(B.std(sigma, X), torch.where(HOLE > 0, 0.1 + M, torch.inf))
 
 
 @pytest.mark.parametrize("wrong", [0.0, -0.1, math.nan, math.inf])
@@ -281,7 +343,7 @@ def test_unified_refuses():
     with pytest.raises(ValueError, match="y must have shape"):
         next(unified(TOY, X[0], fuzzy_rule(0.0)))
     with pytest.raises(ValueError, match="start must be a level"):
-        next(unified(TOY, X, fuzzy_rule(0.0), start=0))
+        next(unified(TOY, X, fuzzy_rule(0.0), walk=Walk(50, start=0)))
 
 
 def test_jpeg_is_not_in_the_formula():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fuzzydiff_lite import GaussianPrior, Noise, load_prior, masks, run
+from fuzzydiff_lite import GaussianPrior, Noise, Walk, load_prior, masks, run
 from fuzzydiff_lite.data import to_tensor
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.show.widgets import Explorer, label, load_grid, make_grid, save_grid
@@ -210,7 +210,7 @@ def one_by_one(prior, picture, mask, m, J):
     """A frame of the fuzzy chapter's explorer as a notebook computes it."""
     keep = masks.named(mask)
     y = masks.apply(grids.truth(picture), keep)
-    x = run(fuzzy(prior, y, m * keep, grids.STEPS, J, Noise(0)))
+    x = run(fuzzy(prior, y, m * keep, walk=Walk(grids.STEPS, repeats=J), noise=Noise(0)))
     return grids.frame(x, picture, mask, J)
 
 

@@ -22,7 +22,7 @@ from ..restore.files import beside, check_not_lost, check_output, faces, in_fold
 from ..restore.likeness import LEAST_LIKENESS, likeness
 from ..restore.statistics import Statistics, load_statistics
 from ..restore.statistics import fit as fit_statistics
-from ..restore.tasks import TASKS, Given, calls, restorer, settings
+from ..restore.tasks import TASKS, Measurement, calls, restorer, settings
 from ..samplers import ddim, ddpm, run
 from ..training.prior import Recipe, train
 from .options import parser
@@ -54,9 +54,9 @@ def sample(options: argparse.Namespace) -> None:
     if options.guidance != 1:
         prior, calls = classifier_free(prior, options.tone, options.guidance), 2 * calls
     if options.method == "ddim":
-        draw = ddim(prior, options.n, options.steps, options.eta or 0.0, noise)
+        draw = ddim(prior, options.n, walk=options.steps, eta=options.eta or 0.0, noise=noise)
     else:
-        draw = ddpm(prior, options.n, options.steps, noise)
+        draw = ddpm(prior, options.n, walk=options.steps, noise=noise)
     say(options, f"{options.n} pictures, {calls} network calls each")
     pictures = run(draw, progress=not options.quiet)
     sheet(pictures).save(options.output)
@@ -65,7 +65,7 @@ def sample(options: argparse.Namespace) -> None:
 
 def restore(options: argparse.Namespace) -> None:
     """Restore one picture file, or every picture in a folder."""
-    method = options.method or TASKS[options.task][0]
+    method = options.method or next(iter(TASKS[options.task]))
     values = chosen_settings(options.task, method, options, **dict(options.set))
     jobs = jobs_of(options, [options.mask])
     prior = load(options)
@@ -121,8 +121,8 @@ def jobs_of(
 def in_batches(
     jobs: dict[Path, Path],
     options: argparse.Namespace,
-    read: Callable[[Path], Given],
-    act: Callable[[dict[Path, Given]], None],
+    read: Callable[[Path], Measurement],
+    act: Callable[[dict[Path, Measurement]], None],
     batch: int = BATCH,
 ) -> None:
     """Read the pictures whose results are not there yet, and act on `batch` of them together.
@@ -150,7 +150,7 @@ def in_batches(
         raise ValueError(f"{failed} of {len(jobs)} files could not be restored, see above")
 
 
-def read_damaged(options: argparse.Namespace, prior: Prior, path: Path) -> Given:
+def read_damaged(options: argparse.Namespace, prior: Prior, path: Path) -> Measurement:
     """The damaged picture in a file; `--mask` may be a folder with a mask of the same name."""
     mask = options.mask
     if mask and Path(mask).is_dir():
@@ -166,7 +166,7 @@ def read_damaged(options: argparse.Namespace, prior: Prior, path: Path) -> Given
     return given
 
 
-def read_face(options: argparse.Namespace, statistics: Statistics, path: Path) -> Given:
+def read_face(options: argparse.Namespace, statistics: Statistics, path: Path) -> Measurement:
     """The picture in a file.
 
     Raises ValueError, unless told `--anyway`, where it does not look like an aligned face.
@@ -182,7 +182,7 @@ def read_face(options: argparse.Namespace, statistics: Statistics, path: Path) -
 
 
 def restore_batch(
-    options, prior: Prior, method: str, values: dict, parts: dict[Path, Given]
+    options, prior: Prior, method: str, values: dict, parts: dict[Path, Measurement]
 ) -> None:
     """Restore pictures together, each as it would be alone but for rounding, and write them."""
     given = stack(list(parts.values()))
@@ -198,7 +198,7 @@ def correct_batch(
     prior: Prior,
     statistics: Statistics,
     values: dict,
-    parts: dict[Path, Given],
+    parts: dict[Path, Measurement],
 ) -> None:
     """Correct pictures together, each as alone but for rounding; write them and their maps."""
     pictures = stack(list(parts.values())).picture
@@ -211,7 +211,10 @@ def correct_batch(
 
 
 def write(
-    options: argparse.Namespace, parts: dict[Path, Given], restored: Tensor, m: Tensor | None
+    options: argparse.Namespace,
+    parts: dict[Path, Measurement],
+    restored: Tensor,
+    m: Tensor | None,
 ) -> None:
     """Write restored pictures and, where the options ask for it, their previews."""
     for i, (target, part) in enumerate(parts.items()):

@@ -7,6 +7,7 @@ one line each, the same for all.
 
 from . import masks
 from .blur import Blur
+from .functions import Functions, from_functions
 from .hadamard import WalshHadamard
 from .jpeg import Jpeg, Quantize
 from .linear import Denoise, Inpaint, Masked, Operator, measure, whiten
@@ -17,6 +18,7 @@ __all__ = [
     "Bicubic",
     "Blur",
     "Denoise",
+    "Functions",
     "Gray",
     "Inpaint",
     "Jpeg",
@@ -25,6 +27,7 @@ __all__ = [
     "Quantize",
     "Separable",
     "WalshHadamard",
+    "from_functions",
     "masks",
     "measure",
     "whiten",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..basis import on
 from ..noise import Noise
+from .functions import composed
 
 # Measurement noise shares no number with what a sampler or a mask of the same seed draws.
 BRANCH = 3
@@ -88,8 +89,8 @@ class Operator:
         fitted = (s * self.U_adjoint(y) + rho * c) / strength
         return self.V(torch.where(strength > 0, fitted, c))
 
-    def spread(self, sigma: float, like: Tensor) -> Tensor:
-        """The deviation of the noise in each coefficient of A† y if that of y is `sigma`.
+    def std(self, sigma: float, like: Tensor) -> Tensor:
+        """The standard deviation of the noise in each coefficient of A† y if that of y is `sigma`.
 
         Infinite where nothing is measured. In the device and precision of the coefficients
         `like`. Eq. (spread), book/restoring/ddrm.
@@ -97,13 +98,13 @@ class Operator:
         s = self.S(like)
         return torch.where(s > 0, sigma / s, torch.inf)
 
-    def __matmul__(self, inner: Operator) -> Operator:
+    def __matmul__(self, inner):
         """`A @ B`: first B, then A.
 
-        Raises ValueError where the singular values of the composition have no closed form.
+        An `Operator` where the singular values of both together have a closed form, else
+        `Functions`, which have none.
         """
-        both = f"{type(self).__name__} @ {type(inner).__name__}"
-        raise ValueError(f"{both} has no singular values in closed form")
+        return composed(self, inner)
 
 
 def measure(A, x: Tensor, sigma: float = 0.0, noise: Noise | None = None) -> Tensor:
@@ -140,7 +141,7 @@ class Inpaint(Operator):
     V_adjoint = U = U_adjoint = V
 
     def __matmul__(self, inner):
-        return Masked(self.mask, inner)
+        return Masked(self.mask, inner) if Masked.fits(inner) else composed(self, inner)
 
 
 class Denoise(Inpaint):
@@ -160,18 +161,13 @@ class Masked(Operator):
     """
 
     def __init__(self, mask: Tensor, inner: Operator):
-        s = inner.singular_values
-        self._seen = s > 0
-        strength = s[self._seen]
-        measured = inner.U(torch.zeros(1, *s.shape)) if s.ndim == 3 else None
-        if (
-            measured is None
-            or strength.numel() != measured.numel()
-            or strength.max() > (1 + 1e-9) * strength.min()
-        ):
+        if not Masked.fits(inner):
             raise ValueError(
                 f"a mask after {type(inner).__name__} has no singular values in closed form"
             )
+        s = inner.singular_values
+        self._seen = s > 0
+        strength, measured = s[self._seen], inner.U(torch.zeros(1, *s.shape))
         self._inner, self._measured = inner, measured.shape[1:]
         if any(have not in (1, want) for have, want in zip(mask.shape[1:], self._measured)):
             raise ValueError(
@@ -180,6 +176,16 @@ class Masked(Operator):
             )
         known = strength[0] * mask.double().expand(len(mask), *self._measured).flatten(1)
         self.singular_values = F.pad(known, (0, s.numel() - known.shape[1]))
+
+    @staticmethod
+    def fits(inner) -> bool:
+        """Whether a mask after `inner` has singular values in closed form."""
+        s = getattr(inner, "singular_values", torch.zeros(()))
+        strength = s[s > 0]
+        if s.ndim != 3 or not len(strength):
+            return False
+        whole = inner.U(torch.zeros(1, *s.shape)).numel() == len(strength)
+        return whole and bool(strength.max() <= (1 + 1e-9) * strength.min())
 
     def V_adjoint(self, x):
         c = self._inner.V_adjoint(x)
@@ -199,20 +205,19 @@ class Masked(Operator):
         return F.pad(known, (0, self.singular_values.shape[1] - known.shape[1]))
 
 
-def whiten(A: Operator, y: Tensor, deviation: Tensor) -> tuple[Operator, Tensor, float]:
+def whiten(A: Operator, y: Tensor, std: Tensor) -> tuple[Operator, Tensor, float]:
     """The same measurement with the same noise everywhere: (operator, measurement, sigma).
 
-    Any sampler takes them. `deviation` (1 | B, 1 | C, H, W) is that of the noise in each number
-    of y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Raises ValueError
+    Any sampler takes them. `std` (1 | B, 1 | C, H, W) is the standard deviation of the noise in
+    each number of y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Raises ValueError
     for other values, where all are infinite, and for an `A` whose singular values differ.
     Eq. (whitening), book/fuzzy/one_formula.
     """
-    sigma = float(deviation.min())
+    sigma = float(std.min())
     if not 0 < sigma < float("inf"):  # false for NaN too
         raise ValueError(
-            "every deviation must be above 0 and one at least finite, "
-            f"got a smallest one of {sigma}"
+            f"every std must be above 0 and one at least finite, got a smallest one of {sigma}"
         )
-    weight = sigma / deviation
+    weight = sigma / std
     weighted = Inpaint(weight * A.mask) if isinstance(A, Inpaint) else Inpaint(weight) @ A
     return weighted, weight * y, sigma

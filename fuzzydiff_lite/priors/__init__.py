@@ -2,7 +2,13 @@
 
 from .empirical import EmpiricalPrior
 from .gaussian import GaussianPrior, fit_gaussian, variance_along
-from .guided import classifier_free, classifier_guided
+from .guided import (
+    classifier_free,
+    classifier_guided,
+    label_likelihood,
+    likelihood_guided,
+    shifted,
+)
 from .prior import Prior
 
 __all__ = [
@@ -12,5 +18,8 @@ __all__ = [
     "classifier_free",
     "classifier_guided",
     "fit_gaussian",
+    "label_likelihood",
+    "likelihood_guided",
+    "shifted",
     "variance_along",
 ]

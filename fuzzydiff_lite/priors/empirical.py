@@ -20,9 +20,9 @@ class EmpiricalPrior(Prior):
         self.schedule = schedule or Schedule.linear()
         self.device, self.dtype = pictures.device, pictures.dtype
 
-    def _x0(self, x, t):
+    def _answer(self, x, t):
         a = self.schedule.alpha_bar[t].to(x)
         flat = self.pictures.flatten(1)
         # -|x - sqrt(a) p|^2 / (2 (1 - a)) up to a constant of x
         likelihood = (a.sqrt() * x.flatten(1) @ flat.T - a / 2 * flat.square().sum(1)) / (1 - a)
-        return (likelihood.softmax(1) @ flat).reshape(x.shape)
+        return (likelihood.softmax(1) @ flat).reshape(x.shape), None

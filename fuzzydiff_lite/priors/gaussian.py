@@ -60,10 +60,10 @@ class GaussianPrior(Prior):
         power = basis.V_adjoint(self.directions.T.unflatten(1, self.shape)).square()
         return self.rest + torch.einsum("k,kchw->chw", self.variances - self.rest, power)
 
-    def _x0(self, x, t):
+    def _answer(self, x, t):
         gaussian = self.mean.flatten(), self.directions, self.variances, self.rest
         a = self.schedule.alpha_bar[t].to(x)
-        return gaussian_denoiser(x.flatten(1), a, *gaussian).reshape(x.shape)
+        return gaussian_denoiser(x.flatten(1), a, *gaussian).reshape(x.shape), None
 
 
 def variance_along(variances: Tensor) -> float:

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from ..schedule import Schedule
-from ..steps import eps_from_x0, x0_from_eps
+from ..steps import Prediction, eps_from_x0, x0_from_eps
 
 
 class Prior:
-    """A denoiser: `prior.x0(x, t)` and `prior.eps(x, t)` for pictures x (B, *shape) at level t.
+    """A denoiser: `prior.predict(x, t)` of pictures x (B, *shape) at level t.
 
     `net(x, levels)` or, with a `label`, `net(x, levels, labels)` gets levels and labels as (B,)
-    integer tensors and returns what it `predicts`: "v", "eps" or "x0". More channels than the
-    picture has (a learned variance) are cut. Gradients flow where `x` requires them and nowhere
-    else.
+    integer tensors and returns what it `predicts`: "v", "eps" or "x0". Where it returns twice
+    the channels, the second half is its learned variance, -1 for beta-tilde to 1 for beta.
+    Gradients flow where `x` requires them and nowhere else.
 
     `labels` names what the network can be told, in the order of its label numbers.
     `variance`, where it is known, is the variance of the clean pictures along the line from
@@ -56,26 +56,34 @@ class Prior:
         """The name of the label it is told, "none" without one."""
         return "none" if self.label is None else self.labels[self.label]
 
-    def x0(self, x: Tensor, t: int) -> Tensor:
-        """The expected clean picture E[x0 | x_t], not clipped; shape of x."""
+    def predict(self, x: Tensor, t: int) -> Prediction:
+        """The expected clean picture and noise of x at level t, not clipped; the variance."""
         self._check(x, t)
         with torch.set_grad_enabled(x.requires_grad):
-            return self._x0(x, t)
+            x0, between = self._answer(x, t)
+            return Prediction(x0, eps_from_x0(x, x0, self.schedule.alpha_bar[t]), between)
+
+    def x0(self, x: Tensor, t: int) -> Tensor:
+        """The expected clean picture E[x0 | x_t], not clipped; shape of x."""
+        return self.predict(x, t).x0
 
     def eps(self, x: Tensor, t: int) -> Tensor:
         """The expected noise in x. Eq. (eps-from-x0), book/prior/posterior."""
-        return eps_from_x0(x, self.x0(x, t), self.schedule.alpha_bar[t])
+        return self.predict(x, t).eps
 
-    def _x0(self, x, t):
+    def _answer(self, x, t):
+        """x0 and, where the network has learned one, its variance (see `Prediction.between`)."""
         levels = torch.full((len(x),), t, device=x.device)
         labels = () if self.label is None else (torch.full_like(levels, self.label),)
-        out = self.net(x, levels, *labels)[:, : x.shape[1]]
+        out, *learned = self.net(x, levels, *labels).split(x.shape[1], 1)
         a = self.schedule.alpha_bar[t]
         if self.predicts == "x0":
-            return out
-        if self.predicts == "eps":
-            return x0_from_eps(x, out, a)
-        return a.sqrt() * x - (1 - a).sqrt() * out
+            x0 = out
+        elif self.predicts == "eps":
+            x0 = x0_from_eps(x, out, a)
+        else:
+            x0 = a.sqrt() * x - (1 - a).sqrt() * out
+        return x0, ((learned[0] + 1) / 2 if learned else None)
 
     def _check(self, x, t):
         if tuple(x.shape[1:]) != self.shape:

@@ -1,5 +1,5 @@
 """Restoring by name: tasks, files, and damage that nobody marked."""
 
-from .tasks import PRESETS, TASKS, Given, calls, restorer, settings
+from .tasks import METHODS, TASKS, Measurement, calls, restorer, settings
 
-__all__ = ["PRESETS", "TASKS", "Given", "calls", "restorer", "settings"]
+__all__ = ["METHODS", "TASKS", "Measurement", "calls", "restorer", "settings"]

@@ -11,6 +11,7 @@ from ..noise import Noise
 from ..operators.blur import smooth
 from ..priors.prior import Prior
 from ..samplers import run, sdedit
+from ..walk import Walk
 
 BRANCH = 5  # projections share no number with what a sampler of the same seed draws
 
@@ -54,7 +55,8 @@ def residuals(
     for depth in settings.depths:
         own = noise if settings.shared else noise.branch(depth)
         sources = [own.branch(k) for k in range(settings.draws)]
-        projections = [run(sdedit(prior, x, depth, settings.steps, z)).to(x) for z in sources]
+        walk = Walk(settings.steps, start=depth)
+        projections = [run(sdedit(prior, x, walk=walk, noise=z)).to(x) for z in sources]
         rows.append(x - sum(projections) / settings.draws)
     return torch.stack(rows, 1)
 

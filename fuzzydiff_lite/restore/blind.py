@@ -11,6 +11,7 @@ from ..noise import Noise
 from ..priors.prior import Prior
 from ..samplers import fuzzy, run
 from ..samplers.checks import check_picture
+from ..walk import Visits, Walk
 from .attention import attention, trust
 from .likeness import LEAST_LIKENESS, likeness
 from .statistics import Statistics, load_statistics, z_scores
@@ -30,9 +31,9 @@ def correct(
     prior: Prior,
     picture: Tensor,
     statistics: Statistics | None = None,
+    *,
     scale: float = 1.0,
-    steps: int = 25,
-    repeats: int = 3,
+    walk: Visits = Walk(25, repeats=3),
     noise: Noise | None = None,
 ) -> Correction:
     """Find and restore what is damaged in pictures (B, 3, H, W) in [-1, 1], without a mask.
@@ -40,8 +41,8 @@ def correct(
     A pixel gets the highest attention of its channels, counted from `SURE` deviations on, and
     `trust` gives the share of it that the whole run of `fuzzy` keeps. `statistics`: the shipped
     ones unless given. Warns of a picture that is no aligned face, one whose `likeness` is below
-    `LEAST_LIKENESS`. Takes len(depths) * draws + (steps - 1) * repeats + 1 network calls, 89
-    unless told. Raises ValueError like `fuzzy` and `load_statistics`.
+    `LEAST_LIKENESS`. Takes len(depths) * draws network calls and those of the walk, 89 unless
+    told. Raises ValueError like `fuzzy` and `load_statistics`.
     """
     check_picture(picture, prior)
     statistics = (statistics or load_statistics(prior)).check(prior)
@@ -55,4 +56,5 @@ def correct(
                 stacklevel=2,
             )
     m = trust(A, scale)
-    return Correction(run(fuzzy(prior, picture, m, steps, repeats, noise, per="run")), m, A)
+    restored = fuzzy(prior, picture, m, walk=walk, noise=noise, variance=prior.variance)
+    return Correction(run(restored), m, A)

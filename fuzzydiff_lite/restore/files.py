@@ -15,7 +15,7 @@ from torch import Tensor
 from ..data.faces64 import load_faces64
 from ..data.pictures import crop_square, from_uint8, open_picture, to_image, to_tensor
 from ..operators import AveragePool, Blur, Denoise, Gray, Inpaint, Jpeg, masks
-from .tasks import Given
+from .tasks import Measurement
 
 
 def in_folder(source: Path, out: Path) -> dict[Path, Path]:
@@ -81,7 +81,7 @@ def read(
     sigma: float | None = None,
     box: tuple[int, int, int, int] | None = None,
     size: int = 64,
-) -> Given:
+) -> Measurement:
     """A damaged picture file as what a method needs: its square `box`, scaled, never degraded.
 
     `mask`, for inpainting, is a picture file or a name of `masks.NAMES`, and `m` times it the
@@ -104,32 +104,32 @@ def read(
         picture, trust = square(image, open_mask(mask, size) if mask else None, box, size)
         trust = m * trust
         known = (trust == 1).to(picture)
-        return Given(known * picture, Inpaint(known), sigma, picture, trust)
+        return Measurement(known * picture, Inpaint(known), sigma, picture, trust)
     if task in ("x2", "x4", "x8"):
         factor = int(task[1:])
         A, y = AveragePool(factor, size), to_tensor(crop_square(image, box, size // factor))
-        return Given(y, A, sigma, A.pinv(y).clamp(-1, 1))
+        return Measurement(y, A, sigma, A.pinv(y).clamp(-1, 1))
     picture = to_tensor(crop_square(image, box, size))
     if task == "colour":
         y = picture.mean(1, keepdim=True)
-        return Given(y, Gray(size=size), sigma, y.expand_as(picture))
+        return Measurement(y, Gray(size=size), sigma, y.expand_as(picture))
     if task == "deblur":
-        return Given(picture, parse_blur(blur, size), sigma, picture)
+        return Measurement(picture, parse_blur(blur, size), sigma, picture)
     if sigma == 0:
         raise ValueError("the task denoise needs the deviation of the noise, sigma, above 0")
-    return Given(picture, Denoise(), sigma, picture)
+    return Measurement(picture, Denoise(), sigma, picture)
 
 
-def stack(parts: list[Given]) -> Given:
+def stack(parts: list[Measurement]) -> Measurement:
     """Pictures read one by one, of one task, as one batch."""
     first = parts[0]
     if first.m is None:
         pairs = ((part.y, part.picture) for part in parts)
         y, picture = (torch.cat(group) for group in zip(*pairs))
-        return Given(y, first.A, first.sigma, picture)
+        return Measurement(y, first.A, first.sigma, picture)
     triples = ((part.y, part.picture, part.m) for part in parts)
     y, picture, m = (torch.cat(group) for group in zip(*triples))
-    return Given(y, Inpaint((m == 1).to(y)), first.sigma, picture, m)
+    return Measurement(y, Inpaint((m == 1).to(y)), first.sigma, picture, m)
 
 
 def parse_blur(words: str | None, size: int) -> Blur:
@@ -200,4 +200,4 @@ def _read_jpeg(path, box, size):
             )
         A = Jpeg.of(image)
         picture = to_tensor(image)
-    return Given(A(picture), A, 0.0, picture)
+    return Measurement(A(picture), A, 0.0, picture)

@@ -1,4 +1,4 @@
-"""Restoring by name: which tasks there are, which methods fit them, and with what settings.
+"""Restoring by name: the tasks, the methods that fit each, and all their settings, in one table.
 
 `fuzzydiff restore` and the comparison of the book are made of this; a program calls the
 samplers themselves.
@@ -6,8 +6,7 @@ samplers themselves.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from torch import Tensor
@@ -17,72 +16,13 @@ from ..noise import Noise
 from ..priors.prior import Prior
 from ..samplers import Step
 from ..schedule import Schedule
-from ..schedule import calls as walk_calls
-
-# for every operator with singular values, and noise
-LINEAR = ["ddrm", "ddnm", "diffpir", "dps", "pigdm"]
-ENLARGE = ["ddnm", "ilvr", "ddrm", "diffpir", "mcg", "dps", "pigdm", "sdedit"]
-TASKS = {  # the methods that fit each task, the preferred one first
-    "inpaint": ["fuzzy", "repaint", "replacement", "mcg", *LINEAR],
-    "x2": ENLARGE,
-    "x4": ENLARGE,
-    "x8": ENLARGE,
-    "colour": ["ddnm", "ilvr", "ddrm", "diffpir", "mcg", "dps", "pigdm"],
-    "deblur": [*LINEAR, "sdedit"],
-    "denoise": [*LINEAR, "sdedit"],
-    "jpeg": ["ddrm_jpeg", "ddnm", "pigdm", "sdedit"],
-}
-
-# What differs from a sampler's defaults: see studies.sweep and its book/data/sweep.json.
-ENLARGING = {
-    "ddnm": {"churn": 1.0},
-    "ddrm": {"churn": 1.0},
-    "mcg": {"scale": 10.0},
-    "dps": {"scale": 30.0},
-    "sdedit": {"start": 100},
-}
-PRESETS: dict[str, dict[str, dict]] = {
-    "inpaint": {
-        "fuzzy": {"repeats": 5},
-        "ddnm": {"churn": 1.0},
-        "ddrm": {"churn": 1.0},
-        "diffpir": {"spacing": "uniform"},
-        "mcg": {"scale": 3.0},
-        "dps": {"scale": 10.0},
-    },
-    "x2": ENLARGING,
-    "x4": ENLARGING,
-    "x8": ENLARGING,
-    "colour": {
-        "ddnm": {"churn": 1.0, "repeats": 3},
-        "ddrm": {"churn": 1.0},
-        "mcg": {"scale": 1.0},
-        "dps": {"scale": 3.0},
-        "pigdm": {"eta": 0.0},
-    },
-    "deblur": {
-        "diffpir": {"spacing": "uniform"},
-        "dps": {"scale": 10.0},
-        "sdedit": {"start": 100},
-    },
-    "denoise": {
-        "ddnm": {"churn": 0.3},
-        "ddrm": {"churn": 0.3},
-        "dps": {"scale": 10.0},
-        "sdedit": {"start": 100},
-    },
-    "jpeg": {
-        "ddrm_jpeg": {"trust": 0.7},
-        "ddnm": {"churn": 1.0, "repeats": 3},
-        "sdedit": {"start": 100},
-    },
-}
+from ..walk import Walk
 
 
-class Given(NamedTuple):
+class Measurement(NamedTuple):
     """Damaged pictures: the measurement `y` (B, ...), the operator `A` that measured it, the
-    deviation `sigma` of its noise in units of [-1, 1], `picture`, which is y to look at,
-    (B, 3, H, W), and for inpainting the map of trust `m`.
+    standard deviation `sigma` of its noise in units of [-1, 1], `picture`, which is y to look
+    at, (B, 3, H, W), and for inpainting the map `m`.
     """
 
     y: Tensor
@@ -92,69 +32,182 @@ class Given(NamedTuple):
     m: Tensor | None = None
 
 
+class Method(NamedTuple):
+    """A sampler by name: which parts of a measurement it takes, and its settings by default.
+
+    A setting has the type of its default. `WALK` makes the walk, `share` gives `fuzzy` the
+    prior's variance, and any other has the name of the sampler's own argument.
+    """
+
+    sampler: Callable[..., Iterator[Step]]
+    takes: Callable[[Measurement], tuple]
+    defaults: dict[str, object]
+
+
+WALK = {"steps": 50, "spacing": "uniform", "repeats": 1, "jump": 1}
+WHOLE = WALK | {"steps": 100, "clip": True}
+
+
+def known(given: Measurement) -> tuple[Tensor, Tensor]:
+    """The picture, and a mask of what is to be kept as it is."""
+    return given.picture, (given.m == 1).to(given.picture)
+
+
+def noisy(given: Measurement) -> tuple[Tensor, object, float]:
+    """The measurement, its operator, and its noise."""
+    return given.y, given.A, given.sigma
+
+
+def exact(given: Measurement) -> tuple[Tensor, object]:
+    """The measurement and its operator, for methods that know no noise."""
+    return given.y, given.A
+
+
+def reference(given: Measurement) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """What was measured, as a picture, and the low-pass filter that gives it."""
+    return given.A.pinv(given.y).clamp(-1, 1), given.A.project
+
+
+METHODS = {
+    "fuzzy": Method(
+        samplers.fuzzy,
+        lambda given: (given.picture, given.m),
+        WALK | {"rescale": True, "share": False, "clip": True},
+    ),
+    "repaint": Method(samplers.repaint, known, WALK | {"repeats": 10, "clip": True}),
+    "replacement": Method(samplers.replacement, known, WHOLE),
+    "mcg": Method(samplers.mcg, exact, WHOLE | {"step_size": 1.0}),
+    "ddrm": Method(samplers.ddrm, noisy, WALK | {"eta": 0.85, "eta_b": 1.0, "clip": True}),
+    "ddnm": Method(samplers.ddnm, noisy, WHOLE | {"eta": 0.85}),
+    "diffpir": Method(
+        samplers.diffpir, noisy, WHOLE | {"spacing": "quadratic", "lam": 1.0, "zeta": 1.0}
+    ),
+    "dps": Method(samplers.dps, noisy, WHOLE | {"step_size": 1.0}),
+    "pigdm": Method(samplers.pigdm, noisy, WHOLE | {"eta": 1.0, "adaptive": False}),
+    "ilvr": Method(samplers.ilvr, reference, WHOLE | {"until": 0}),
+    "sdedit": Method(samplers.sdedit, lambda given: (given.picture,), WHOLE | {"start": 400}),
+    "ddrm_jpeg": Method(
+        samplers.ddrm_jpeg, exact, WHOLE | {"start": 400, "eta": 1.0, "eta_b": 0.4}
+    ),
+}
+
+# The methods that fit each task, the preferred one first, and what differs from their defaults:
+# see studies.sweep and its book/data/sweep.json.
+ENLARGE = {
+    "ddnm": {"eta": 1.0},
+    "ilvr": {},
+    "ddrm": {"eta": 1.0},
+    "diffpir": {},
+    "mcg": {"step_size": 10.0},
+    "dps": {"step_size": 30.0},
+    "pigdm": {},
+    "sdedit": {"start": 100},
+}
+TASKS = {
+    "inpaint": {
+        "fuzzy": {"repeats": 5},
+        "repaint": {},
+        "replacement": {},
+        "mcg": {"step_size": 3.0},
+        "ddrm": {"eta": 1.0},
+        "ddnm": {"eta": 1.0},
+        "diffpir": {"spacing": "uniform"},
+        "dps": {"step_size": 10.0},
+        "pigdm": {},
+    },
+    "x2": ENLARGE,
+    "x4": ENLARGE,
+    "x8": ENLARGE,
+    "colour": {
+        "ddnm": {"eta": 1.0, "repeats": 3},
+        "ilvr": {},
+        "ddrm": {"eta": 1.0},
+        "diffpir": {},
+        "mcg": {"step_size": 1.0},
+        "dps": {"step_size": 3.0},
+        "pigdm": {"eta": 0.0},
+    },
+    "deblur": {
+        "ddrm": {},
+        "ddnm": {},
+        "diffpir": {"spacing": "uniform"},
+        "dps": {"step_size": 10.0},
+        "pigdm": {},
+        "sdedit": {"start": 100},
+    },
+    "denoise": {
+        "ddrm": {"eta": 0.3},
+        "ddnm": {"eta": 0.3},
+        "diffpir": {},
+        "dps": {"step_size": 10.0},
+        "pigdm": {},
+        "sdedit": {"start": 100},
+    },
+    "jpeg": {
+        "ddrm_jpeg": {"eta_b": 0.7},
+        "ddnm": {"eta": 1.0, "repeats": 3},
+        "pigdm": {},
+        "sdedit": {"start": 100},
+    },
+}
+
+
 def settings(task: str, method: str, **chosen) -> dict:
     """All settings of a method for a task: what was `chosen`, over its preset, over defaults.
 
     Raises ValueError for an unknown task, a method that does not fit it, and a setting that the
-    method does not have.
+    method does not have or of another type.
     """
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     if method not in TASKS[task]:
         names = ", ".join(TASKS[task])
         raise ValueError(f"method must be one of {names} for the task {task}, got {method!r}")
-    parameters = inspect.signature(getattr(samplers, method)).parameters.values()
-    optional = [p for p in parameters if p.default is not p.empty]
-    own = {p.name: p.default for p in optional if p.name not in ("sigma", "noise")}
-    if unknown := set(chosen) - set(own):
+    defaults = METHODS[method].defaults
+    if unknown := set(chosen) - set(defaults):
         raise ValueError(
-            f"{method} has no setting {', '.join(sorted(unknown))}; it has {', '.join(own)}"
+            f"{method} has no setting {', '.join(sorted(unknown))}; it has {', '.join(defaults)}"
         )
     for name, value in chosen.items():
-        kind = _kind(own[name])
+        kind = _kind(defaults[name])
         if _kind(value) != kind:
             raise ValueError(
-                f"{name} of {method} must be a {kind}, like {own[name]!r}, got {value!r}"
+                f"{name} of {method} must be a {kind}, like {defaults[name]!r}, got {value!r}"
             )
-    return own | PRESETS.get(task, {}).get(method, {}) | chosen
+    return defaults | TASKS[task][method] | chosen
 
 
-def calls(
-    schedule: Schedule,
-    steps: int,
-    repeats: int = 1,
-    jump: int = 1,
-    start: int | None = None,
-    **_,
-) -> int:
+def calls(schedule: Schedule, **chosen) -> int:
     """How often a sampler with these settings calls the prior: known before it runs."""
-    if start is not None:
-        return sum(level < start for level in schedule.levels(steps))
-    return walk_calls(steps, repeats, jump)
+    walk, _ = _walk(chosen)
+    return walk.calls(schedule)
 
 
-def restorer(prior: Prior, given: Given, method: str, noise: Noise, **chosen) -> Iterator[Step]:
+def restorer(
+    prior: Prior, given: Measurement, method: str, noise: Noise, **chosen
+) -> Iterator[Step]:
     """The sampler `method` on damaged pictures with these settings (see `settings`).
 
-    Raises ValueError where the method needs pixels that are trusted fully and there are none.
+    Raises ValueError where the method needs pixels that are to be kept as they are and there
+    are none, and for a share of a run of a prior whose variance nobody knows.
     """
-    sampler = getattr(samplers, method)
-    y, A, sigma, picture, m = given
-    if m is not None and method != "fuzzy" and not (m == 1).any():
+    sampler, takes, _ = METHODS[method]
+    if given.m is not None and method != "fuzzy" and not (given.m == 1).any():
         raise ValueError(
             f"{method} keeps what is trusted fully, and nothing is; fuzzy can do with less"
         )
-    if method == "fuzzy":
-        return sampler(prior, picture, m, noise=noise, **chosen)
-    if method in ("repaint", "replacement"):
-        return sampler(prior, picture, (m == 1).to(picture), noise=noise, **chosen)
-    if method == "sdedit":
-        return sampler(prior, picture, noise=noise, **chosen)
-    if method == "ilvr":
-        return sampler(prior, A.pinv(y).clamp(-1, 1), A.project, noise=noise, **chosen)
-    if method in ("mcg", "ddrm_jpeg"):  # which know no noise
-        return sampler(prior, y, A, noise=noise, **chosen)
-    return sampler(prior, y, A, sigma, noise=noise, **chosen)
+    walk, own = _walk(chosen)
+    if own.pop("share", False):
+        if prior.variance is None:
+            raise ValueError("a share of the run needs the variance of the prior's pictures")
+        own["variance"] = prior.variance
+    return sampler(prior, *takes(given), walk=walk, noise=noise, **own)
+
+
+def _walk(chosen: dict) -> tuple[Walk, dict]:
+    """The walk that settings make, and the other settings."""
+    parts = {name: chosen[name] for name in (*WALK, "start") if name in chosen}
+    return Walk(**parts), {name: chosen[name] for name in chosen if name not in parts}
 
 
 def _kind(value) -> str:

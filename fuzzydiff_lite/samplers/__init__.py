@@ -8,7 +8,7 @@ from .diffpir import diffpir
 from .dps import dps, mcg
 from .fuzzy import fuzzy
 from .ilvr import ilvr, sdedit
-from .loop import Step, run
+from .loop import Step, from_measurement, run
 from .pigdm import pigdm
 from .repaint import repaint, replacement
 from .unified import unified
@@ -22,6 +22,7 @@ __all__ = [
     "ddrm_jpeg",
     "diffpir",
     "dps",
+    "from_measurement",
     "fuzzy",
     "ilvr",
     "mcg",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..operators import Operator
 from ..priors.prior import Prior
 
 
@@ -32,16 +31,9 @@ def check_map(m: Tensor, y: Tensor) -> None:
         )
 
 
-def check_per(per: str, variance: Tensor | float | None) -> None:
-    """Raise ValueError unless `per` is "fusion", or "run" with a variance above 0."""
-    if per not in ("fusion", "run"):
-        raise ValueError(f'per must be "fusion" or "run", got {per!r}')
-    if per == "run" and variance is None:
-        raise ValueError(
-            "m per run needs the variance of the prior's pictures, "
-            "which this prior does not know"
-        )
-    if per == "run" and not (torch.as_tensor(variance) > 0).all():
+def check_variance(variance: Tensor | float | None) -> None:
+    """Raise ValueError unless the variance of the prior's pictures, where given, is above 0."""
+    if variance is not None and not (torch.as_tensor(variance) > 0).all():
         raise ValueError("the variance must be above 0 everywhere and have no NaN")
 
 
@@ -54,31 +46,39 @@ def check_mask(m: Tensor, y: Tensor) -> None:
         )
 
 
+# What a sampler may need of an operator: what it has then, and how that is called.
+NEEDS = {
+    "linear": (("V", "V_adjoint", "pinv"), "an operator with singular values"),
+    "prox": (("prox",), "a linear operator"),
+    "inverse": (("pinv", "project"), "an operator with pinv and project"),
+    "forward": ((), "an operator"),
+}
+
+
 def check_measurement(y: Tensor, A, sigma: float, prior: Prior, need: str = "linear") -> None:
     """Raise ValueError unless `y` is a batch of what `A` measures of the prior's pictures.
 
     Also unless `sigma`, the standard deviation of its noise, is a number of at least 0. What
-    the sampler needs of the operator A is "linear", an `Operator`; "inverse", one with `pinv`
-    and `project`, as a `Jpeg` has; or "forward", any function of pictures.
+    the sampler needs of the operator A is one of `NEEDS`: "linear", an `Operator` with singular
+    values; "prox", one made `from_functions` too; "inverse", one with `pinv` and `project`, as
+    a `Jpeg` has; or "forward", any function of pictures.
     """
-    kind, inverse = type(A).__name__, hasattr(A, "pinv") and hasattr(A, "project")
-    lacking = need == "linear" or (need == "inverse" and not inverse)
-    if lacking and not isinstance(A, Operator):
-        others = "or a Jpeg or Quantize " * (need != "linear")
-        raise ValueError(f"a linear operator {others}is wanted, got {kind}")
+    kind, (methods, wanted) = type(A).__name__, NEEDS[need]
+    if not all(hasattr(A, name) for name in methods):
+        raise ValueError(f"{wanted} is wanted, got {kind}")
     picture = torch.zeros(1, *prior.shape)
     try:
-        batch, *wanted = A(picture).shape
-        fits = not inverse or A.project(picture).shape[1:] == picture.shape[1:]
+        batch, *shape = A(picture).shape
+        fits = "pinv" not in methods or A.pinv(A(picture)).shape[1:] == picture.shape[1:]
     except (RuntimeError, IndexError, ValueError):
         fits = False
     if not fits:
         raise ValueError(f"{kind} does not fit pictures of shape {prior.shape}")
     if not y.is_floating_point() or not y.isfinite().all():
         raise ValueError("y must hold floating-point numbers and no NaN or infinity")
-    if list(y.shape[1:]) != wanted or len(y) == 0 or batch not in (1, len(y)):
-        shape = ", ".join(map(str, ["B" if batch == 1 else batch, *wanted]))
-        raise ValueError(f"{kind} measures ({shape}) of these pictures, got {tuple(y.shape)}")
+    if list(y.shape[1:]) != shape or len(y) == 0 or batch not in (1, len(y)):
+        words = ", ".join(map(str, ["B" if batch == 1 else batch, *shape]))
+        raise ValueError(f"{kind} measures ({words}) of these pictures, got {tuple(y.shape)}")
     if not 0 <= sigma < float("inf"):
         raise ValueError(f"sigma must be a number of at least 0, got {sigma}")
 

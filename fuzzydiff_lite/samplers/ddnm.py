@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ..noise import Noise
 from ..priors.prior import Prior
-from ..schedule import travel
-from ..steps import churn_step, eps_from_x0, renoise, spectral_step
+from ..steps import Draw, mixed, renoise, spectral_step
+from ..walk import Visits, Walk
 from .checks import check_measurement, check_share
-from .loop import Step, clean_guess
+from .loop import Step, begin, predict
 
 
 def ddnm(
@@ -19,44 +19,55 @@ def ddnm(
     y: Tensor,
     A,
     sigma: float = 0.0,
-    steps: int = 100,
-    repeats: int = 1,
+    *,
+    walk: Visits = 100,
+    x: Tensor | None = None,
+    eta: float = 0.85,
+    draw: Draw | None = None,
     noise: Noise | None = None,
-    churn: float = 0.85,
-    jump: int = 1,
-    clip: bool = True,
+    clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Restore `y` = A x: each guess has its range part from y, its null part from the prior.
+    """Restore `y` = A x: each x0 has its range part from y, its null part from the prior.
 
-    With noise of deviation `sigma` (in units of [-1, 1]) in the measurement y this is DDNM+,
-    which takes from y only what it knows better than the level does. Without, the result
-    satisfies A x = y, and `A` may be a `Jpeg`. `churn` is the share of fresh noise
-    (the paper's eta). Every stretch of `jump` steps is walked `repeats` times (time travel).
-    `schedule.calls(steps, repeats, jump)` network calls.
+    With noise of standard deviation `sigma` (in units of [-1, 1]) in the measurement y this is
+    DDNM+, which takes from y only what it knows better than the level does. Without, the result
+    satisfies A x = y, and `A` may be a `Jpeg`, or any operator with `pinv` and `project`. A step
+    keeps the noise that the prior predicted, but for a share `eta` of fresh noise, as the
+    authors' program with singular values does. `draw` is another way, without sigma only:
+    `ancestral()` is Algorithm 1 as published, the posterior given the corrected x0. The repeats
+    of the walk are the paper's time travel.
 
-    Raises ValueError for a y that A does not measure and for churn outside [0, 1].
+    Raises ValueError for a y that A does not measure, eta outside [0, 1], and a `draw` beside
+    sigma.
     Source: Wang, Yu & Zhang 2023, Algorithms 1 and 2, appendix I;
     Eq. (null-space-guess) and (ddnm-plus), book/restoring/ddnm.
     """
     check_measurement(y, A, sigma, prior, "linear" if sigma else "inverse")
-    check_share(churn=churn)
-    given = A.pinv(y.to(prior.device))
-    noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
+    check_share(eta=eta)
+    if sigma and draw:
+        raise ValueError("with sigma above 0, DDNM+ draws by its eta: leave draw out")
+    given, alpha_bar, draw = (
+        A.pinv(y.to(prior.device)),
+        prior.schedule.alpha_bar,
+        draw or mixed(eta),
+    )
+    walk, noise = Walk.of(walk), noise or Noise()
     if sigma:
         coefficients = A.V_adjoint(given)
-        spread = A.spread(sigma, coefficients)
-    x = noise((len(y), *prior.shape), prior.device, prior.dtype)
-    for t, s, left in travel(prior.schedule.levels(steps), repeats, jump):
+        std_y = A.std(sigma, coefficients)
+    x = begin(prior, len(y), walk, x, noise)
+    for t, s, left in walk.moves(prior.schedule):
         if s > t:
             x = renoise(x, noise.like(x), alpha_bar[t], alpha_bar[s])  # (forward-between)
             continue
-        x0 = clean_guess(prior, x, t, clip)
-        eps, z = eps_from_x0(x, x0, alpha_bar[t]), noise.like(x)
+        prediction, z = predict(prior, x, t, clip), noise.like(x)
+        x0, eps, _ = prediction
         if sigma == 0:
             consistent = x0 + given - A.project(x0)  # (null-space-guess)
-            x = churn_step(consistent, eps, z, alpha_bar[s], churn)
+            mean, std = draw(x, prediction._replace(x0=consistent), prior.schedule, t, s)
+            x = mean + std * z
         else:
             parts = map(A.V_adjoint, (x0, eps, z))
-            c = spectral_step(*parts, coefficients, spread, alpha_bar[s], churn)  # (ddnm-plus)
+            c = spectral_step(*parts, coefficients, std_y, alpha_bar[s], eta)  # (ddnm-plus)
             x = A.V(c)
         yield Step(s, x, x0, left)

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
 from ..noise import Noise
 from ..priors.prior import Prior
-from ..schedule import travel
-from ..steps import posterior
-from .loop import Step, clean_guess
+from ..steps import Draw, ancestral, renoise
+from ..walk import Visits, Walk
+from .loop import Step, begin, predict
 
 
 def ddpm(
-    prior: Prior, n: int = 1, steps: int | None = None, noise: Noise | None = None, clip=True
+    prior: Prior,
+    n: int = 1,
+    *,
+    walk: Visits = None,
+    x: Tensor | None = None,
+    draw: Draw | None = None,
+    noise: Noise | None = None,
+    clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Draw `n` pictures from the prior in `steps` steps, all T of them without a number.
+    """Draw `n` pictures from the prior; over all levels unless told.
 
-    Each step draws x_s from q(x_s | x_t, x_0) with the prior's x_0 in place of the unknown one.
+    Each step draws x_s from q(x_s | x_t, x_0) with the prior's x_0 in place of the unknown one,
+    or as `draw` says, e.g. `ancestral("beta")`. `x` (n, *prior.shape) is the state to begin
+    with, else noise.
     Eq. (ancestral), book/prior/sampling.
     """
-    noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
-    x = noise((n, *prior.shape), prior.device, prior.dtype)
-    for t, s, left in travel(prior.schedule.levels(steps)):
-        x0 = clean_guess(prior, x, t, clip)
-        mean, variance = posterior(x, x0, alpha_bar[t], alpha_bar[s])
-        x = mean + variance.sqrt() * noise.like(x)  # (ancestral)
-        yield Step(s, x, x0, left)
+    walk, draw, noise = Walk.of(walk), draw or ancestral(), noise or Noise()
+    x, alpha_bar = begin(prior, n, walk, x, noise), prior.schedule.alpha_bar
+    for t, s, left in walk.moves(prior.schedule):
+        if s > t:
+            x = renoise(x, noise.like(x), alpha_bar[t], alpha_bar[s])  # (forward-between)
+            continue
+        prediction = predict(prior, x, t, clip)
+        mean, std = draw(x, prediction, prior.schedule, t, s)
+        x = mean + std * noise.like(x)  # (ancestral)
+        yield Step(s, x, prediction.x0, left)

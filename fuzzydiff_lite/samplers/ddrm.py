@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ..noise import Noise
 from ..priors.prior import Prior
-from ..schedule import travel
-from ..steps import churn_step, eps_from_x0, noise_to, spectral_step
-from .checks import check_level, check_measurement, check_share
-from .loop import Step, clean_guess
+from ..steps import mix_step, noise_to, renoise, spectral_step
+from ..walk import Visits, Walk
+from .checks import check_measurement, check_share
+from .loop import Step, begin, predict
 
 
 def ddrm(
@@ -19,35 +19,40 @@ def ddrm(
     y: Tensor,
     A,
     sigma: float = 0.0,
-    steps: int = 50,
-    churn: float = 0.85,
-    trust: float = 1.0,
+    *,
+    walk: Visits = 50,
+    x: Tensor | None = None,
+    eta: float = 0.85,
+    eta_b: float = 1.0,
     noise: Noise | None = None,
-    clip: bool = True,
+    clip: bool | str = True,
 ) -> Iterator[Step]:
     """Restore the measurement `y` = A x + noise, coefficient by coefficient.
 
-    `A` is an `operators.Operator`, `sigma` the deviation of the noise, in units of [-1, 1].
-    `churn` is the share of fresh noise where the measurement says nothing or too little
-    (the paper's eta), `trust` the share of the measurement in a coefficient that it knows
-    better than the level does (its eta_b); without noise the last step trusts fully, so that
-    A x = y. `steps` network calls.
+    `A` is an `operators.Operator`, `sigma` the standard deviation of the noise, in units of
+    [-1, 1]. `eta` is the share of fresh noise where the measurement says nothing or too little,
+    `eta_b` the share of the measurement in a coefficient that it knows better than the level
+    does; without noise the last step takes all of it, so that A x = y. `x` is the state to
+    begin with, else noise; the paper's is `from_measurement`.
 
-    Raises ValueError for a y that A does not measure, and for churn or trust outside [0, 1].
+    Raises ValueError for a y that A does not measure, and for eta or eta_b outside [0, 1].
     Source: Kawar, Elad, Ermon & Song 2022; Eq. (ddrm-update) and (churn), book/restoring/ddrm.
     """
     check_measurement(y, A, sigma, prior)
-    check_share(churn=churn, trust=trust)
-    y = y.to(prior.device)
-    noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
+    check_share(eta=eta, eta_b=eta_b)
+    y, alpha_bar = y.to(prior.device), prior.schedule.alpha_bar
     given = A.V_adjoint(A.pinv(y))
-    spread = A.spread(sigma, given)
-    x = noise((len(y), *prior.shape), prior.device, prior.dtype)
-    for t, s, left in travel(prior.schedule.levels(steps)):
-        x0 = clean_guess(prior, x, t, clip)
-        parts = map(A.V_adjoint, (x0, eps_from_x0(x, x0, alpha_bar[t]), noise.like(x)))
-        share = trust if sigma or s else 1.0
-        c = spectral_step(*parts, given, spread, alpha_bar[s], churn, share)  # (ddrm-update)
+    std = A.std(sigma, given)
+    walk, noise = Walk.of(walk), noise or Noise()
+    x = begin(prior, len(y), walk, x, noise)
+    for t, s, left in walk.moves(prior.schedule):
+        if s > t:
+            x = renoise(x, noise.like(x), alpha_bar[t], alpha_bar[s])  # (forward-between)
+            continue
+        x0, eps, _ = predict(prior, x, t, clip)
+        parts = map(A.V_adjoint, (x0, eps, noise.like(x)))
+        share = eta_b if sigma or s else 1.0
+        c = spectral_step(*parts, given, std, alpha_bar[s], eta, share)  # (ddrm-update)
         x = A.V(c)
         yield Step(s, x, x0, left)
 
@@ -56,34 +61,35 @@ def ddrm_jpeg(
     prior: Prior,
     y: Tensor,
     A,
-    start: int = 400,
-    steps: int = 100,
-    churn: float = 1.0,
-    trust: float = 0.4,
+    *,
+    walk: Visits = Walk(100, start=400),
+    eta: float = 1.0,
+    eta_b: float = 0.4,
     noise: Noise | None = None,
-    clip: bool = True,
+    clip: bool | str = True,
 ) -> Iterator[Step]:
     """Restore what an operator without singular values left.
 
     `A` is a `Jpeg`, a `Quantize`, or any `Operator`; `y` is what it measures, for a JPEG the
-    decoded picture. Sampling starts at level `start` from its noised pseudo-inverse, and each
-    step but the last moves the guess by the share `trust` towards agreement with y; the last
-    one fully. The levels are those of `steps` steps from the top.
+    decoded picture. Sampling begins at the start of the walk from the noised pseudo-inverse,
+    and each step but the last moves x0 by the share `eta_b` towards agreement with y; the last
+    one fully. `eta` is the share of fresh noise.
 
-    Raises ValueError for a y that A does not measure, a start outside 1..T, and churn or trust
-    outside [0, 1].
-    Source: Kawar, Song, Ermon & Elad 2022, Eq. 6; Eq. (jpeg-update) and (churn), book/restoring/ddrm.
+    Raises ValueError for a y that A does not measure, and eta or eta_b outside [0, 1].
+    Source: Kawar, Song, Ermon & Elad 2022, Eq. 6;
+    Eq. (jpeg-update) and (churn), book/restoring/ddrm.
     """
     check_measurement(y, A, 0.0, prior, "inverse")
-    check_share(churn=churn, trust=trust)
-    check_level(prior, start=start)
-    given = A.pinv(y.to(prior.device))
-    noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
-    x = noise_to(given, noise.like(given), alpha_bar[start])  # (sdedit)
-    for t, s, left in travel(prior.schedule.levels(steps, start=start)):
-        x0 = clean_guess(prior, x, t, clip)
-        eps = eps_from_x0(x, x0, alpha_bar[t])
-        share = trust if s else 1.0
+    check_share(eta=eta, eta_b=eta_b)
+    given, alpha_bar = A.pinv(y.to(prior.device)), prior.schedule.alpha_bar
+    moves, noise = Walk.of(walk).moves(prior.schedule), noise or Noise()
+    x = noise_to(given, noise.like(given), alpha_bar[moves[0].t])  # (sdedit)
+    for t, s, left in moves:
+        if s > t:
+            x = renoise(x, noise.like(x), alpha_bar[t], alpha_bar[s])  # (forward-between)
+            continue
+        x0, eps, _ = predict(prior, x, t, clip)
+        share = eta_b if s else 1.0
         agreed = x0 + share * (given - A.project(x0))  # (jpeg-update)
-        x = churn_step(agreed, eps, noise.like(x), alpha_bar[s], churn)  # (churn)
+        x = mix_step(agreed, eps, noise.like(x), alpha_bar[s], eta)  # (churn)
         yield Step(s, x, x0, left)

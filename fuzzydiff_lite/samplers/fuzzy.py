@@ -7,72 +7,69 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..basis import Pixels
+from ..basis import Orthonormal, Pixels
 from ..noise import Noise
 from ..priors.prior import Prior
-from ..schedule import travel
-from ..steps import fuse, fusion_weight, noise_to, posterior, renoise
-from .checks import check_map, check_per, check_picture
-from .loop import Step, clean_guess
+from ..steps import Draw, ancestral, fuse, fusion_weight, noise_to, renoise
+from ..walk import Visits, Walk
+from .checks import check_map, check_picture, check_variance
+from .loop import Step, begin, predict
 
 
 def fuzzy(
     prior: Prior,
     y: Tensor,
     m: Tensor | float,
-    steps: int = 50,
-    repeats: int = 1,
+    *,
+    walk: Visits = 50,
+    x: Tensor | None = None,
+    draw: Draw | None = None,
     noise: Noise | None = None,
-    fix: bool = True,
-    jump: int = 1,
-    clip: bool = True,
-    per: str = "fusion",
-    basis=None,
+    rescale: bool = True,
+    basis: Orthonormal = Pixels,
     variance: Tensor | float | None = None,
+    clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Restore `y` (B, 3, H, W) in [-1, 1], trusting pixels by `m`: 1 = keep, 0 = hallucinate.
+    """Restore `y` (B, 3, H, W) in [-1, 1], pixel by pixel as far as `m` says: 1 = keep it,
+    0 = hallucinate.
 
-    `m` is a number in [0, 1] or a map that broadcasts to y. Every step but the last is walked
-    `repeats` times (the slides' J), or stretches of `jump` steps are (see `travel`). `fix`
-    corrects the variance of the blend. Where m is 1 the result equals y. With `jump` 1
-    (`steps` - 1) * `repeats` + 1 network calls. The result is on the prior's device.
+    `m` is a number in [0, 1] or a map that broadcasts to y. The repeats of the walk are the
+    paper's J. A step draws as `draw` says, else as `ddpm` does. `rescale` corrects the variance
+    of the blend. Where m is 1 the result equals y. The result is on the prior's device.
 
-    `per` says what m is: the weight of every "fusion", as in the paper, so that more steps and
-    repeats condition more; or the share of the given picture that a whole "run" keeps, whatever
-    their numbers; of fine detail it keeps less. With a `basis`, e.g. `Basis.haar()` or an
-    operator with the coefficients of a picture as V_adjoint(x) and its inverse V(c), m trusts
-    coefficients instead of pixels. A run counts with the `variance` of the prior's pictures: by
-    default `prior.variance`, one number; or a map with one for each coefficient.
+    m is the weight of every fusion, as in the paper, so that more steps and repeats condition
+    more. With a `variance` it is the share of the given picture that the whole run keeps,
+    whatever their numbers; of fine detail it keeps less. The variance is that of the prior's
+    pictures: one number, `prior.variance` where it is known; or a map with one for each
+    coefficient. With a `basis`, e.g. `Basis.haar()` or an operator with the coefficients of a
+    picture as V_adjoint(x) and its inverse V(c), m weighs coefficients instead of pixels.
 
-    Raises ValueError for y or m of another shape, outside its range, or with NaN, for another
-    `per`, and for a run of a prior whose variance nobody knows.
+    Raises ValueError for y or m of another shape, outside its range, or with NaN, and for a
+    variance that is not above 0.
     Source: El Helou 2023, Algorithm 1, corrected;
     Eq. (fuzzy-fusion), (walk) and (fusion-weight), book/fuzzy/fuzzy;
     Eq. (fusion-in-a-basis), book/fuzzy/frequency.
     """
     check_picture(y, prior)
-    if per == "run" and variance is None:
-        variance = prior.variance
-    check_per(per, variance)
+    check_variance(variance)
     y = y.to(prior.device)
-    basis = basis or Pixels
     m = torch.as_tensor(m, dtype=y.dtype, device=y.device)
     check_map(m, basis.V_adjoint(y))
-    noise, alpha_bar = noise or Noise(), prior.schedule.alpha_bar
-    given = noise.branch(1)  # so that m = 0 draws exactly what ddpm draws
-    x = noise.like(y)
-    for t, s, left in travel(prior.schedule.levels(steps), repeats, jump):
+    walk, draw, noise = Walk.of(walk), draw or ancestral(), noise or Noise()
+    alpha_bar, given = prior.schedule.alpha_bar, noise.branch(1)  # m = 0 draws what ddpm draws
+    x = begin(prior, len(y), walk, x, noise, y.dtype)
+    for t, s, left in walk.moves(prior.schedule):
         if s > t:  # back up, to let both parts of the picture agree
             x = renoise(x, noise.like(x), alpha_bar[t], alpha_bar[s])  # (forward-between)
             continue
-        x0 = clean_guess(prior, x, t, clip)
-        mean, beta_tilde = posterior(x, x0, alpha_bar[t], alpha_bar[s])
-        hallucinated = mean + beta_tilde.sqrt() * noise.like(x)  # (ancestral)
+        prediction = predict(prior, x, t, clip)
+        mean, std = draw(x, prediction, prior.schedule, t, s)
+        hallucinated = mean + std * noise.like(x)  # (ancestral)
         context = noise_to(y, given.like(x), alpha_bar[s])  # (context)
-        fix_now = fix and s > 0  # at level 0 there is no noise whose variance could be wrong
+        noisy = rescale and s > 0  # at level 0 there is no noise whose variance could be wrong
         weight = m
-        if per == "run":
-            weight = fusion_weight(m, alpha_bar[t], alpha_bar[s], variance, fix_now)
+        if variance is not None:
+            weight = fusion_weight(m, alpha_bar[t], alpha_bar[s], variance, noisy)
         parts = map(basis.V_adjoint, (context, hallucinated, alpha_bar[s].sqrt() * y))
-        x = basis.V(fuse(*parts, weight, fix_now))  # (fuzzy-fusion), (fusion-in-a-basis)
-        yield Step(s, x, x0, left)
+        x = basis.V(fuse(*parts, weight, noisy))  # (fuzzy-fusion), (fusion-in-a-basis)
+        yield Step(s, x, prediction.x0, left)

@@ -1,4 +1,4 @@
-"""What a sampler yields, and how to run one."""
+"""What a sampler yields, how to run one, and what they all begin and go on with."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ..noise import Noise
 from ..priors.prior import Prior
+from ..steps import Prediction, eps_from_x0, spectral_step
+from ..walk import Walk
 
 
 class Step(NamedTuple):
     """One denoising step: the `level` reached and the pictures `x` (B, C, H, W) there.
 
-    `x0`, of the same shape, are the clean pictures that the prior saw in the input, and `left`
-    counts the calls of the prior still to come.
+    `x0_hat`, of the same shape, are the clean pictures that the prior saw in the input, and
+    `left` counts the calls of the prior still to come.
     """
 
     level: int
     x: Tensor
-    x0: Tensor
+    x0_hat: Tensor
     left: int
 
 
@@ -42,23 +45,76 @@ def run(sampler: Iterable[Step], progress: bool = False) -> Tensor:
     return step.x
 
 
-def clean_guess(prior: Prior, x: Tensor, t: int, clip: bool) -> Tensor:
-    """The prior's x0, clamped to [-1, 1] where `clip` says so."""
-    x0 = prior.x0(x, t)
-    return x0.clamp(-1, 1) if clip else x0
+def begin(
+    prior: Prior, n: int, walk: Walk, x: Tensor | None, noise: Noise, dtype=None
+) -> Tensor:
+    """The state to begin with: `x` (n, *prior.shape) where it is given, else noise.
+
+    Raises ValueError for an x of another shape, with NaN or without fractions, and for a walk
+    that starts at a level of its own without one.
+    """
+    shape = (n, *prior.shape)
+    if x is None:
+        if walk.start is not None:
+            raise ValueError(
+                f"a walk that starts at level {walk.start} needs x, the pictures at that level"
+            )
+        return noise(shape, prior.device, dtype or prior.dtype)
+    if tuple(x.shape) != shape or not x.is_floating_point() or not x.isfinite().all():
+        raise ValueError(
+            f"x must hold finite floating-point numbers of shape {shape}, "
+            f"got {x.dtype} of shape {tuple(x.shape)}"
+        )
+    return x.to(prior.device)
 
 
-def guess_and_gradient(
-    prior: Prior, x: Tensor, t: int, value: Callable[[Tensor], Tensor], clip: bool
-) -> tuple[Tensor, Tensor]:
-    """The prior's x0, and the gradient in x of `value(x0)`, one number a picture.
+def from_measurement(A, y: Tensor, sigma: float, alpha_bar_t, noise: Noise) -> Tensor:
+    """The measurement `y` as a state at a level: A† y where something was measured, else noise.
 
-    The gradient is taken before x0 is clipped. Neither of the two carries a gradient on. The
-    cost of two to three plain calls.
+    To be given to a sampler as `x`, with a walk that starts at that level. What is measured has
+    the noise of the level, some of it that of y. `A` is an `Operator`, `sigma` the standard
+    deviation of the noise in y, in units of [-1, 1].
+    Source: Kawar et al. 2022, Eq. 7, at the top.
+    """
+    picture = A.pinv(y)
+    given, z = A.V_adjoint(picture), A.V_adjoint(noise.like(picture))
+    return A.V(spectral_step(0 * z, z, z, given, A.std(sigma, given), alpha_bar_t, 1.0))
+
+
+def predict(prior: Prior, x: Tensor, t: int, clip: bool | str) -> Prediction:
+    """What the prior predicts, x0 clamped to [-1, 1] as `clip` says.
+
+    False: as it is. True: clamped, and the noise is that which agrees with the clamped picture.
+    "x0": clamped, and the noise as it was predicted. "gradient": as True, and
+    `predict_with_gradient` takes its gradient through the clamping. Raises ValueError for
+    another value.
+    """
+    if clip not in (True, False, "x0", "gradient"):
+        raise ValueError(f'clip must be True, False, "x0" or "gradient", got {clip!r}')
+    made = prior.predict(x, t)
+    if not clip:
+        return made
+    x0 = made.x0.clamp(-1, 1)
+    if clip == "x0":
+        return made._replace(x0=x0)
+    return made._replace(x0=x0, eps=eps_from_x0(x, x0, prior.schedule.alpha_bar[t]))
+
+
+def predict_with_gradient(
+    prior: Prior, x: Tensor, t: int, value: Callable[[Tensor], Tensor], clip: bool | str
+) -> tuple[Prediction, Tensor]:
+    """`predict`, and the gradient in x of `value(x0)`, one number a picture.
+
+    The gradient is taken before x0 is clamped, unless `clip` is "gradient". Neither of the two
+    carries a gradient on. The cost of about three plain calls.
     """
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach().clone().requires_grad_()
-        x0 = prior.x0(x, t)
-        (gradient,) = torch.autograd.grad(value(x0).sum(), x)
-    x0 = x0.detach()
-    return (x0.clamp(-1, 1) if clip else x0), gradient
+        made = predict(prior, x, t, clip if clip == "gradient" else False)
+        (gradient,) = torch.autograd.grad(value(made.x0).sum(), x)
+    x0, a = made.x0.detach(), prior.schedule.alpha_bar[t]
+    if clip is False or clip == "gradient":
+        return made._replace(x0=x0, eps=made.eps.detach()), gradient
+    x0 = x0.clamp(-1, 1)
+    eps = made.eps.detach() if clip == "x0" else eps_from_x0(x.detach(), x0, a)
+    return made._replace(x0=x0, eps=eps), gradient

@@ -9,7 +9,7 @@ from ..steps import fusion_weight
 from .unified import Mix, Rule
 
 
-def fuzzy_rule(m: Tensor | float, fix: bool = True, variance: float | None = None) -> Rule:
+def fuzzy_rule(m: Tensor | float, rescale: bool = True, variance: float | None = None) -> Rule:
     """`fuzzy` with the map m over the coefficients.
 
     Binary it is `repaint` and `ilvr`, 0 everywhere `sdedit`. m is the weight of each fusion;
@@ -18,9 +18,9 @@ def fuzzy_rule(m: Tensor | float, fix: bool = True, variance: float | None = Non
     """
 
     def rule(a_t, a_s):
-        fix_now = fix and a_s < 1
-        weight = m if variance is None else fusion_weight(m, a_t, a_s, variance, bool(fix_now))
-        root = (weight**2 + (1 - weight) ** 2) ** 0.5 if fix_now else 1.0
+        noisy = rescale and bool(a_s < 1)
+        weight = m if variance is None else fusion_weight(m, a_t, a_s, variance, noisy)
+        root = (weight**2 + (1 - weight) ** 2) ** 0.5 if noisy else 1.0
         left = (1 - weight) / root  # of the hallucination
         old, fresh = _ancestral(a_t, a_s)
         return Mix(1 - left, left * old, left * fresh, weight / root * (1 - a_s).sqrt())
@@ -28,46 +28,46 @@ def fuzzy_rule(m: Tensor | float, fix: bool = True, variance: float | None = Non
     return rule
 
 
-def null_space_rule(seen: Tensor, churn: float = 0.85, trust: float = 1.0) -> Rule:
+def null_space_rule(seen: Tensor, eta: float = 0.85, eta_b: float = 1.0) -> Rule:
     """`ddnm` without noise: coefficients that are `seen`, 1 or 0, come from the measurement.
 
-    With a `trust` below 1 it is `ddrm_jpeg` of an operator; its last step trusts fully.
+    With an `eta_b` below 1 it is `ddrm_jpeg` of an operator; its last step takes all of it.
     Eq. (rule-null-space), book/fuzzy/one_formula.
     """
-    return lambda a_t, a_s: Mix((trust if a_s < 1 else 1.0) * seen, *_churn(a_s, churn))
+    return lambda a_t, a_s: Mix((eta_b if a_s < 1 else 1.0) * seen, *_mixed(a_s, eta))
 
 
-def spectral_rule(spread: Tensor, churn: float = 0.85, trust: float = 1.0) -> Rule:
-    """`ddrm`, and with `trust` 1 DDNM+.
+def spectral_rule(std: Tensor, eta: float = 0.85, eta_b: float = 1.0) -> Rule:
+    """`ddrm`, and with `eta_b` 1 DDNM+.
 
-    `spread` is the deviation of the noise in each coefficient, from `A.spread`. As in `ddrm`,
-    the last step of a measurement without noise trusts fully.
+    `std` is the standard deviation of the noise in each coefficient, from `A.std`. As in
+    `ddrm`, the last step of a measurement without noise takes all of it.
     Eq. (rule-spectral), book/fuzzy/one_formula.
     """
-    silent = bool((spread[spread.isfinite()] == 0).all())
+    exact = bool((std[std.isfinite()] == 0).all())
 
     def rule(a_t, a_s):
-        share = 1.0 if silent and a_s == 1 else trust
-        old, fresh = _churn(a_s, churn)
-        brought = a_s.sqrt() * spread
-        cleaner, unseen = brought <= (1 - a_s).sqrt(), spread.isinf()
+        share = 1.0 if exact and a_s == 1 else eta_b
+        old, fresh = _mixed(a_s, eta)
+        brought = a_s.sqrt() * std
+        cleaner, unseen = brought <= (1 - a_s).sqrt(), std.isinf()
         missing = (1 - a_s - (share * brought) ** 2).clamp(min=0).sqrt()
-        steer = old / brought  # which is 0 where the spread is infinite
+        steer = old / brought  # which is 0 where the std is infinite
         return Mix(
             torch.where(cleaner, share, steer),
-            old * unseen.to(spread),
+            old * unseen.to(std),
             torch.where(cleaner, missing, fresh),
         )
 
     return rule
 
 
-def proximal_rule(s: Tensor, sigma: float = 0.0, lam: float = 1.0, churn: float = 1.0) -> Rule:
+def proximal_rule(s: Tensor, sigma: float = 0.0, lam: float = 1.0, zeta: float = 1.0) -> Rule:
     """`diffpir`, for singular values s. Eq. (rule-proximal), book/fuzzy/one_formula."""
 
     def rule(a_t, a_s):
         weight = _solve(s, lam * sigma**2 * a_t / (1 - a_t))
-        return _rectified(weight, *_churn(a_s, churn), a_t, a_s)
+        return _rectified(weight, *_mixed(a_s, zeta**0.5), a_t, a_s)
 
     return rule
 
@@ -84,14 +84,14 @@ def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
     return rule
 
 
-def share_kept(spread: Tensor, variance: float) -> Tensor:
+def share_kept(std: Tensor, variance: float) -> Tensor:
     """The share of a measured coefficient that its exact posterior keeps.
 
-    Clean coefficients have this `variance`; `spread` is the deviation of the noise in the
+    Clean coefficients have this `variance`; `std` is that of the noise in the
     coefficient: 0 gives 1, infinity gives 0. As m of a run, it makes `fuzzy` listen to noise.
     Eq. (share-kept), book/fuzzy/one_formula.
     """
-    return variance / (variance + spread**2)
+    return variance / (variance + std**2)
 
 
 def _solve(s, rho):
@@ -104,12 +104,12 @@ def _rectified(weight, old, fresh, a_t, a_s) -> Mix:
     return Mix(weight * (1 - old * (a_t / (1 - a_t) / a_s).sqrt()), old, fresh)
 
 
-def _churn(a_s, churn):
-    """Deviations of the old and the fresh noise by `churn_step`."""
-    return (1 - a_s).sqrt() * (1 - churn**2) ** 0.5, (1 - a_s).sqrt() * churn
+def _mixed(a_s, eta):
+    """Standard deviations of the old and the fresh noise by `mix_step`."""
+    return (1 - a_s).sqrt() * (1 - eta**2) ** 0.5, (1 - a_s).sqrt() * eta
 
 
 def _ancestral(a_t, a_s, eta=1.0):
-    """Deviations of the old and the fresh noise by `ddim_step`."""
+    """Standard deviations of the old and the fresh noise by `ddim_step`."""
     variance = eta**2 * (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
     return (1 - a_s - variance).clamp(min=0).sqrt(), variance.sqrt()

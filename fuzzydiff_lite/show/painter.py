@@ -17,6 +17,7 @@ from ..data.pictures import from_uint8, sheet, to_uint8
 from ..noise import Noise
 from ..priors.gaussian import GaussianPrior
 from ..samplers import fuzzy, run
+from ..walk import Walk
 from .widgets import attribute, data_uri, webp
 
 SIZE = 32  # pixels of the side of a picture
@@ -112,7 +113,12 @@ class Painter:
                 f"picture must be one of {', '.join(self.pictures)}, got {picture!r}"
             )
         y = self.pictures[picture]
-        return run(fuzzy(self.prior, y, m, steps, J, Noise(seed), fix, per=per))
+        walk, variance = (
+            Walk(steps, repeats=J),
+            {"fusion": None, "run": self.prior.variance}[per],
+        )
+        settings = {"noise": Noise(seed), "rescale": fix, "variance": variance}
+        return run(fuzzy(self.prior, y, m, walk=walk, **settings))
 
     def to_html(self) -> str:
         """The built page's painter, script and style inside; without scripts, its start."""

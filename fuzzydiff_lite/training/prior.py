@@ -316,5 +316,5 @@ def _save(
     row = {"seen": trainer.seen, "loss": loss, "rate": trainer.rate(), "eps_mse": errors}
     with open(folder / "log.jsonl", "a") as log:
         print(json.dumps(row), file=log)
-    faces = run(ddim(load_prior(weights), n=16, steps=25, noise=Noise(0)))
+    faces = run(ddim(load_prior(weights), 16, walk=25, noise=Noise(0)))
     sheet(faces.cpu()).save(folder / f"sheet_{trainer.seen:07d}.png")
