@@ -83,7 +83,7 @@ def errors(
     """How much projections change pictures x (B, 3, H, W) in [-1, 1].
 
     The result, (B, len(depths), 3 | 2, H, W), is the `squared` `residuals`, whose errors these
-    are. The paper's: errors(prior, x, PAPER).
+    are. Near to the paper's: errors(prior, x, PAPER).
     Eq. (projection-error) and (opponent-error), book/fuzzy/attention.
     """
     return squared(residuals(prior, x, settings, noise), settings.blur)

@@ -114,7 +114,7 @@ def fit(
 
 
 def load_statistics(prior: Prior, paper: bool = False) -> Statistics:
-    """The shipped statistics for a prior; `paper`: of the paper's own errors, in colour only.
+    """The shipped statistics for a prior; `paper`: of errors by `PAPER`, in colour only.
 
     Raises ValueError for a prior with other weights or another tone than they were made with.
     """

@@ -39,7 +39,8 @@ def ddnm(
 
     Raises ValueError for a y that A does not measure, eta outside [0, 1], and a `draw` beside
     sigma.
-    Source: Wang, Yu & Zhang 2023, Algorithms 1 and 2, appendix I;
+    Source: Wang, Yu & Zhang 2023, Algorithm 1, appendix I, and their program with the singular
+    value decomposition, whose step is the default;
     Eq. (null-space-guess) and (ddnm-plus), book/restoring/ddnm.
     """
     check_measurement(y, A, sigma, prior, "linear" if sigma else "inverse")
