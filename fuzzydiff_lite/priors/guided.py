@@ -78,7 +78,7 @@ class LikelihoodGuided(Prior):
 
     def _answer(self, x, t):
         a = self.schedule.alpha_bar[t]
-        lean = (1 - a) / a.sqrt() * gradient(self.log_p, x, t)
+        lean = (1 - a) / a.sqrt() * self.gradient(x, t)
         x0, between = self.prior._answer(x, t)
         return x0 + self.guidance_scale * lean, between  # (classifier-guidance)
 

@@ -309,7 +309,7 @@
         scale < 1 && `--m ${scale}`,
         `--steps ${steps} --repeats ${J}`,
         seed && `--seed ${seed}`,
-        per === "run" && "--set per=run",
+        per === "run" && "--set share=true",
         !fix && "--set fix=false",
       ];
       const chosen = options.filter(Boolean).join(" ");
