@@ -310,7 +310,7 @@
         `--steps ${steps} --repeats ${J}`,
         seed && `--seed ${seed}`,
         per === "run" && "--set share=true",
-        !fix && "--set fix=false",
+        !fix && "--set rescale=false",
       ];
       const chosen = options.filter(Boolean).join(" ");
       this.command.textContent = `fuzzydiff restore photo.png --mask map.png ${chosen} -o restored.png`;
