@@ -304,6 +304,18 @@ def test_keys_paint_and_say_what_they_did(browser, url):  # noqa: F811
 
 
 @pytest.mark.pages
+def test_letters_typed_on_it_stay_in_it(browser, url):  # noqa: F811
+    with opened(browser, url) as (page, faults):
+        shown = Shown(page)
+        page.evaluate("() => { document.keys = []; }")
+        page.evaluate("document.addEventListener('keydown', (e) => document.keys.push(e.key))")
+        for place in (shown.canvas, shown.control("seed"), shown.control("picture")):
+            for key in ["m", "d", "d", "Control+s"]:
+                place.press(key)
+        assert set(page.evaluate("document.keys")) == {"Control", "s"} and faults == []
+
+
+@pytest.mark.pages
 def test_a_finger_paints(browser, url):  # noqa: F811
     with opened(browser, url, 390, has_touch=True, is_mobile=True) as (page, faults):
         shown = Shown(page)

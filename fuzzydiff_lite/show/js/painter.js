@@ -63,6 +63,8 @@
       this.line = make("p", { className: "line", aria: { live: "polite", atomic: "true" } });
       this.command = make("code");
       this.replaceChildren(...this.layout());
+      // In JupyterLab d d deletes the cell; Control + s may save.
+      this.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
       this.choose(Object.keys(this.spec.pictures)[0]);
       this.fill(this.spec.start);
       this.past = [];
