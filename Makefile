@@ -9,10 +9,13 @@ MEASURE = people samples sweep compare resampling attention grids strength resto
 	elbo cover painter
 MEASURES = $(MEASURE:%=measure-%)
 
-.PHONY: book html test train bench measure clean $(MEASURES)
+.PHONY: book lab html test train bench measure clean $(MEASURES)
 
 book: html  ## build the book and read it in a browser
 	$(BIN)/python book/_ext/serve.py _build/html
+
+lab: $(READY)  ## open the notebooks of the book in JupyterLab
+	$(BIN)/jupyter lab book
 
 html: $(READY)  ## build the book; a failed build forgets its pages, so that the next one reports the same faults
 	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
