@@ -16,6 +16,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+NAMES = "Python 3", "Python 3 (ipykernel)"  # the second as JupyterLab saves it
 LONGEST_CELL = 18  # lines of code
 LONGEST_LINE = 96  # characters: what a page shows on a laptop, see book/_static/page.css
 SHORTEST_ALT = 40  # characters
@@ -30,7 +31,12 @@ def faults(notebook) -> list[str]:
     found += [
         f"{cell.id}: has a line of {n} characters" for cell in cells for n in too_long(cell)
     ]
-    if notebook.metadata != METADATA or (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
+    kernels = [METADATA["kernelspec"] | {"display_name": name} for name in NAMES]
+    agreed = [METADATA | {"kernelspec": kernel} for kernel in kernels]
+    if notebook.metadata not in agreed or (notebook.nbformat, notebook.nbformat_minor) != (
+        4,
+        5,
+    ):
         found.append("the notebook's metadata is not the agreed one, or its format not 4.5")
     if [cell.id for cell in cells] != [f"c{i:02d}" for i in range(1, len(cells) + 1)]:
         found.append("the cell ids are not c01, c02, …")
