@@ -63,6 +63,12 @@ def test_the_lock_is_complete_and_installed(name):
             assert version in needed.specifier, f"{name} needs {line}"
 
 
+@pytest.mark.parametrize("line", WANTED)
+def test_ci_reads_the_lowest_version(line):
+    assert re.fullmatch(r"[A-Za-z0-9._-]+[>=]=[0-9.]+(\.post1)?", line)
+    assert ">=" not in line or f'    "{line}",\n' in (ROOT / "pyproject.toml").read_text()
+
+
 def test_torch_is_pinned():
     assert LOCK["torch"] == "2.13.0"
 
