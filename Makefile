@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+PYTEST = $(BIN)/python -m pytest -n2
 
 # A module of studies/ each; the long ones come early, so that no core is left with one of them at the end.
 MEASURE = people samples sweep compare resampling attention grids strength restoration report frequency unified \
@@ -21,10 +22,10 @@ html: $(READY)  ## build the book; a failed build forgets its pages, so that the
 	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 
 test: $(READY)  ## unit tests, every notebook, the book, its pages
-	$(BIN)/python -m pytest tests
-	$(BIN)/python -m pytest book
+	$(PYTEST) tests
+	$(PYTEST) --dist=loadfile book
 	$(MAKE) html
-	$(BIN)/python -m pytest tests -m pages
+	$(PYTEST) tests -m pages
 
 train: $(READY)  ## train the prior
 	$(BIN)/fuzzydiff train
