@@ -18,7 +18,7 @@ from test_pages import browser, opened  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.pages
 
-CHAPTER = Path(__file__).parents[1] / "book/12_fuzzy.ipynb"
+CHAPTER = Path(__file__).parents[1] / "book/fuzzy/fuzzy.ipynb"
 TOKEN = "0123456789"
 OPTIONS = ["--no-browser", "--allow-root", "--port=0", f"--IdentityProvider.token={TOKEN}"]
 OPTIONS += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]

@@ -8,7 +8,6 @@ import functools
 import io
 import json
 import re
-import shutil
 import threading
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -32,10 +31,6 @@ PAGES = [name for name, text in SOURCES.items() if 'http-equiv="Refresh"' not in
 WITH_EXPLORER = [name for name in PAGES if "<fuzzy-explorer" in SOURCES[name]]
 SKIP = pytest.mark.skip(reason=f"no page of this kind in {HTML.name}: run `make html`")
 NOTHING = [pytest.param(None, marks=SKIP)]
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 FAULTS_IN_PAGE = """async () => {
   const faults = [];
@@ -52,21 +47,38 @@ FAULTS_IN_PAGE = """async () => {
   return faults;
 }"""
 
+STATE = """(explorer, control) => {
+  const canvas = explorer.querySelector("canvas");
+  return {
+    picture: canvas.toDataURL(),
+    alt: canvas.getAttribute("aria-label"),
+    role: canvas.getAttribute("role"),
+    line: explorer.querySelector("p[aria-live=polite]").innerText,
+    height: explorer.getBoundingClientRect().height,
+    says: [control?.parentElement.querySelector("output")?.innerText, control?.getAttribute("aria-valuetext")],
+  };
+}"""
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright's Python client is not installed"
-    )
-    if CHROMIUM is None:
-        pytest.skip("no Chromium or Chrome on this machine's PATH")
-    with playwright.sync_playwright() as engine:
-        yield engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+STOPS = """() => {
+  const all = [...document.querySelectorAll("fuzzy-explorer")];
+  const stops = [];
+  document.addEventListener("focusin", ({ target }) => {
+    const lit = getComputedStyle(target).outlineStyle !== "none";
+    stops.push([all.indexOf(target.closest("fuzzy-explorer")), target.getAttribute("aria-label"), lit]);
+  });
+  return stops;
+}"""
 
 
 class Silent(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # many files a connection
+
     def log_message(self, *args):
         pass
+
+    def end_headers(self):
+        self.send_header("Cache-Control", "max-age=3600")
+        super().end_headers()
 
 
 @contextmanager
@@ -87,18 +99,14 @@ def site():
 @contextmanager
 def opened(browser, url, width=1280, **options):
     """A page and what went wrong as it loaded and was used; only `url`'s site is reached."""
-    inside = re.match(r"file://|http://127\.0\.0\.1:\d+/", url)[0]
-    context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    context.set_default_timeout(10_000)
-    page, faults = context.new_page(), []
-
-    def check(route):
-        if route.request.url.startswith((inside, "data:", "blob:")):
-            return route.continue_()
-        faults.append(f"request: {route.request.url[:100]}")
-        return route.abort()
-
-    context.route("**/*", check)
+    inside = re.match(r"file://|http://127\.0\.0\.1:\d+/", url)[0], "data:", "blob:"
+    page, faults = context(browser, width, **options).new_page(), []
+    page.on(
+        "request",
+        lambda request: (
+            request.url.startswith(inside) or faults.append(f"request: {request.url[:100]}")
+        ),
+    )
     page.on(
         "console",
         lambda message: message.type == "error" and faults.append(f"console: {message.text}"),
@@ -106,7 +114,15 @@ def opened(browser, url, width=1280, **options):
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
     page.goto(url, wait_until="load")
     yield page, faults
-    context.close()
+    page.close()
+
+
+@functools.cache
+def context(browser, width, **options):
+    """Pages of a width share what they load."""
+    made = browser.new_context(viewport={"width": width, "height": 900}, **options)
+    made.set_default_timeout(60_000)
+    return made
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -149,45 +165,44 @@ class Shown:
         self.root.locator("canvas").wait_for()
 
     def control(self, name):
-        return self.root.get_by_label(name, exact=True)
+        return self.root.get_by_label(name, exact=True).element_handle()
 
-    def check(self):
-        """Picture, alt text and line belong to `values`; returns the picture and the line."""
+    def check(self, control=None):
+        """Picture, alt text and line belong to `values`; returns picture and line, and what
+        else is there: the height, and what `control` says of itself.
+        """
+        shown = self.root.evaluate(STATE, control)
         frame = self.frames.index(tuple(self.values.values()))
-        canvas = self.root.locator("canvas")
-        shown = picture_of(canvas.evaluate("canvas => canvas.toDataURL()"))
+        picture = picture_of(shown["picture"])
         (width, height), columns = self.spec["tile"], self.spec["columns"]
         left, top = frame % columns * width, frame // columns * height
-        difference = np.abs(shown - self.sprite[top : top + height, left : left + width])
-        assert shown.shape == (height, width, 3) and difference.mean() < 1, (
+        difference = np.abs(picture - self.sprite[top : top + height, left : left + width])
+        assert picture.shape == (height, width, 3) and difference.mean() < 1, (
             f"not the picture of {self.values}"
         )
         alt = re.sub(r"\{(\w+)\}", lambda found: self.values[found[1]], self.spec["alt"])
-        assert canvas.get_attribute("aria-label") == alt
-        assert canvas.get_attribute("role") == "img"
-        line = self.root.locator("p[aria-live=polite]").inner_text()
-        assert line.split() == self.spec["texts"][frame].split()
-        return shown.tobytes(), line
+        assert shown["alt"] == alt and shown["role"] == "img"
+        assert shown["line"].split() == self.spec["texts"][frame].split()
+        return (picture.tobytes(), shown["line"]), shown
 
     def sweep(self, name):
         """Move one control by keys over all its values and back.
 
         Returns what was shown, and the heights of the explorer.
         """
-        slider = name in self.spec["sliders"]
+        slider, control = name in self.spec["sliders"], self.control(name)
         start, seen, heights = self.values[name], set(), set()
         for stop in (None, start):
-            self.control(name).focus()
+            control.focus()
             self.page.keyboard.press("Home")
             for i, value in enumerate(self.spec["axes"][name]):
                 if i:
                     self.page.keyboard.press("ArrowRight" if slider else "ArrowDown")
                 self.values[name] = value
-                if slider:
-                    assert self.control(name).locator("xpath=../output").inner_text() == value
-                    assert self.control(name).get_attribute("aria-valuetext") == value
-                seen.add(self.check())
-                heights.add(self.root.bounding_box()["height"])
+                picture_and_line, shown = self.check(control)
+                assert not slider or shown["says"] == [value, value]
+                seen.add(picture_and_line)
+                heights.add(shown["height"])
                 if value == stop:
                     break
         return seen, heights
@@ -226,20 +241,14 @@ def test_every_control_is_named_and_reached_by_tab(browser, site, name):
         roles = "slider", "combobox"
         inputs = [node for node in tree if node.get("role", {}).get("value") in roles]
         assert [node["name"]["value"] for node in inputs] == [axis for _, axis in wanted]
-        reached = []
-        where = """() => {
-          const all = [...document.querySelectorAll("fuzzy-explorer")];
-          const active = document.activeElement;
-          const lit = getComputedStyle(active).outlineStyle !== "none";
-          return [all.indexOf(active.closest("fuzzy-explorer")), active.getAttribute("aria-label"), lit];
-        }"""
-        stops = page.locator("a, button, input, select, textarea, [tabindex]").count()
-        for _ in range(stops + 1):
+        stops = page.evaluate_handle(STOPS)
+        for _ in range(
+            page.locator("a, button, input, select, textarea, [tabindex]").count() + 1
+        ):
             page.keyboard.press("Tab")
-            number, axis, lit = page.evaluate(where)
-            if number >= 0 and (number, axis) not in reached:
-                assert lit, f"no visible focus on {axis}"
-                reached.append((number, axis))
+        reached = [stop for stop in stops.json_value() if stop[0] >= 0]
+        assert all(lit for *_, lit in reached), "no visible focus"
+        reached = list(dict.fromkeys((number, axis) for number, axis, _ in reached))
         assert reached == wanted
 
 

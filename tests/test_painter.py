@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from test_noise_js import run as in_javascript
-from test_pages import browser, opened  # noqa: F401 (a fixture)
+from test_pages import opened
 
 from fuzzydiff_lite import GaussianPrior, Noise, Walk, masks, run
 from fuzzydiff_lite.cli.commands import main
@@ -228,7 +228,7 @@ class Shown:
 
 @pytest.mark.pages
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_face_follows_the_brush(browser, url, painter, width):  # noqa: F811
+def test_the_face_follows_the_brush(browser, url, painter, width):
     with opened(browser, url, width) as (page, faults):
         shown = Shown(page)
         assert np.array_equal(shown.map(), shape("box")[0, 0].numpy())  # the start
@@ -260,7 +260,7 @@ def test_the_face_follows_the_brush(browser, url, painter, width):  # noqa: F811
 
 
 @pytest.mark.pages
-def test_the_brush_has_its_m_and_a_soft_edge(browser, url):  # noqa: F811
+def test_the_brush_has_its_m_and_a_soft_edge(browser, url):
     with opened(browser, url) as (page, _):
         shown = Shown(page)
         shown.button("clear")
@@ -279,7 +279,7 @@ def test_the_brush_has_its_m_and_a_soft_edge(browser, url):  # noqa: F811
 
 
 @pytest.mark.pages
-def test_keys_paint_and_say_what_they_did(browser, url):  # noqa: F811
+def test_keys_paint_and_say_what_they_did(browser, url):
     with opened(browser, url) as (page, faults):
         shown = Shown(page)
         shown.button("clear")
@@ -304,7 +304,7 @@ def test_keys_paint_and_say_what_they_did(browser, url):  # noqa: F811
 
 
 @pytest.mark.pages
-def test_letters_typed_on_it_stay_in_it(browser, url):  # noqa: F811
+def test_letters_typed_on_it_stay_in_it(browser, url):
     with opened(browser, url) as (page, faults):
         shown = Shown(page)
         page.evaluate("() => { document.keys = []; }")
@@ -316,7 +316,7 @@ def test_letters_typed_on_it_stay_in_it(browser, url):  # noqa: F811
 
 
 @pytest.mark.pages
-def test_a_finger_paints(browser, url):  # noqa: F811
+def test_a_finger_paints(browser, url):
     with opened(browser, url, 390, has_touch=True, is_mobile=True) as (page, faults):
         shown = Shown(page)
         shown.button("clear")
@@ -325,7 +325,7 @@ def test_a_finger_paints(browser, url):  # noqa: F811
 
 
 @pytest.mark.pages
-def test_every_control_is_named_and_changes_the_face_as_in_python(browser, url, painter):  # noqa: F811
+def test_every_control_is_named_and_changes_the_face_as_in_python(browser, url, painter):
     with opened(browser, url) as (page, faults):
         shown = Shown(page)
         shown.button("half")
@@ -354,7 +354,7 @@ def test_every_control_is_named_and_changes_the_face_as_in_python(browser, url, 
 
 
 @pytest.mark.pages
-def test_the_saved_map_restores_a_photo_from_the_command_line(browser, url, tmp_path):  # noqa: F811
+def test_the_saved_map_restores_a_photo_from_the_command_line(browser, url, tmp_path):
     with opened(browser, url) as (page, faults):
         shown = Shown(page)
         shown.control("m of the brush").fill("0.3")
@@ -382,7 +382,7 @@ def test_the_saved_map_restores_a_photo_from_the_command_line(browser, url, tmp_
 
 
 @pytest.mark.pages
-def test_without_scripts_a_picture_shows(browser, url):  # noqa: F811
+def test_without_scripts_a_picture_shows(browser, url):
     with opened(browser, url, java_script_enabled=False) as (page, _):
         image = page.locator("fuzzy-painter img.fallback")
         assert image.is_visible() and image.get_attribute("alt")
@@ -390,7 +390,7 @@ def test_without_scripts_a_picture_shows(browser, url):  # noqa: F811
 
 
 @pytest.mark.pages
-def test_it_works_as_the_output_of_a_notebook(browser, tmp_path, painter):  # noqa: F811
+def test_it_works_as_the_output_of_a_notebook(browser, tmp_path, painter):
     """JupyterLab sets an output's HTML and then runs its scripts anew: here two outputs."""
     (tmp_path / "lab.html").write_text(
         f"""<!doctype html><meta charset="utf-8"><title>Lab</title><body><template>{painter.to_html()}</template>
