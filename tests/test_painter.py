@@ -344,7 +344,9 @@ def test_every_control_is_named_and_changes_the_face_as_in_python(browser, url, 
         m = torch.tensor(shown.map(), dtype=torch.float32)[None, None] * 0.5
         expected = painter.restore(m, "person 2", steps=50, J=1, seed=19, per="run", fix=False)
         np.testing.assert_allclose(shown.picture(), expected[0].numpy(), atol=1e-3)
-        options = "--m 0.5 --steps 50 --repeats 1 --seed 19 --set share=true --set rescale=false"
+        options = (
+            "--m 0.5 --steps 50 --repeats 1 --seed 19 --set share=true --set rescale=false"
+        )
         assert options in shown.root.locator("code").inner_text()
         for name in SHAPES:
             shown.button("clear")
