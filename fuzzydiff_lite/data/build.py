@@ -74,18 +74,16 @@ def ready() -> Path:
 
 def add_command(commands) -> None:
     """Add `data build` to the commands of a parser, an argparse subparsers object."""
-    text = "Make the training data."
-    parts = commands.add_parser("data", help=text, description=text)
-    parts = parts.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    text = "Make faces64.zip and faces64.csv, the training faces, from public sources."
-    style = argparse.RawDescriptionHelpFormatter
-    new = parts.add_parser(
-        "build", help=text, description=text, epilog=BUILD, formatter_class=style
-    )
-    place, text = Path("shared/faces64"), "folder (default shared/faces64)"
-    new.add_argument("--out", type=Path, default=place, help=text)
-    text = "a folder of them (default: download them to OUT/originals)"
-    new.add_argument("--originals", type=Path, help=text)
+    about = "Make the training data."
+    data = commands.add_parser("data", help=about, description=about)
+    parts = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    about = "Make faces64.zip and faces64.csv, the training faces, from public sources."
+    look = {"formatter_class": argparse.RawDescriptionHelpFormatter, "epilog": BUILD}
+    new = parts.add_parser("build", help=about, description=about, **look)
+    out = {"type": Path, "default": Path("shared/faces64")}
+    new.add_argument("--out", help="folder (default shared/faces64)", **out)
+    originals = "a folder of them (default: download them to OUT/originals)"
+    new.add_argument("--originals", type=Path, help=originals)
     new.set_defaults(command=launch)
 
 
