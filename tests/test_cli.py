@@ -85,13 +85,13 @@ def test_every_option_reaches_the_sampler(restore, files):
         return (files / "out.png").read_bytes()
 
     plain = pixels()
-    for words in ("--set fix=false", "--repeats 2", "--steps 3", "--tone mono", "--m 0.6"):
+    for words in ("--set rescale=false", "--repeats 2", "--steps 3", "--tone mono", "--m 0.6"):
         assert pixels(*words.split()) != plain, words
 
 
 def test_the_map_is_m_times_the_mask(restore, files):
     code, out, _ = restore("--mask", "grey.png", "--m", "0.5", *BOX)
-    assert code == 0 and f"mean trust in the picture {0.5 * 128 / 255:.2f}" in out
+    assert code == 0 and f"mean of m {0.5 * 128 / 255:.2f}" in out
 
 
 def test_preview_shows_before_map_and_after(restore, files):
@@ -238,20 +238,31 @@ def test_a_folder_without_pictures_is_an_error(tmp_path, capsys):
         ("deblur", ["--blur", "uniform:4"], "odd"),
         ("deblur", ["--blur", "motion:99:0"], "at most 62 pixels"),
         ("deblur", ["--blur", "box:3"], "a blur is written"),
-        ("denoise", [], "needs the deviation of the noise"),
+        ("denoise", [], "needs the standard deviation of the noise"),
         ("denoise", ["--sigma", "-1"], "--sigma: must be between 0 and 2"),
         ("denoise", ["--sigma", "0.1", "--method", "fuzzy"], "method must be one of ddrm, "),
-        ("x4", ["--repeats", "2", "--method", "ddrm"], "ddrm has no setting repeats"),
-        ("x4", ["--set", "churn=2"], "churn must be in [0, 1], got 2"),
-        (
-            "x4",
-            ["--set", "churn=much"],
-            "churn of ddnm must be a number, like 0.85, got 'much'",
-        ),
+        ("x4", ["--set", "eta=2"], "eta must be in [0, 1], got 2"),
+        ("x4", ["--set", "eta=much"], "eta of ddnm must be a number, like 0.85, got 'much'"),
+        ("x4", ["--set", "eta=nan"], "eta of ddnm must be a number, like 0.85, got nan"),
+        ("x4", ["--set", "repeats=1.5"], "repeats of ddnm must be a whole number, like 1, got"),
+        ("x4", ["--set", "repeats=0"], "repeats and jump must be whole numbers of at least 1"),
+        ("x4", ["--set", "steps=1001"], "steps must be a whole number between 1 and 1000"),
+        ("x4", ["--set", "spacing=2"], "spacing of ddnm must be a word, like 'uniform', got 2"),
+        ("x4", ["--set", "spacing=wide"], "spacing must be one of uniform, quadratic, leading"),
+        ("denoise", ["--sigma", "0.1", "--method", "sdedit", "--set", "start=0"], "a level"),
         ("x4", ["--set", "clip=1"], "clip of ddnm must be a truth value, like True, got 1"),
-        ("x4", ["--set", "churn"], "must be written NAME=VALUE"),
+        ("x4", ["--set", "eta"], "must be written NAME=VALUE"),
         ("x4", ["--set", "speed=1"], "ddnm has no setting speed; it has steps"),
-        ("inpaint", ["--m", "0.5", "--method", "ddrm"], "trusted fully"),
+        *(
+            (
+                "inpaint",
+                ["--m", "0.5", "--set", f"{name}=1"],
+                f"fuzzy has no setting {name}; it",
+            )
+            # what a sampler takes and no command line can give, and names of the command's own
+            for name in ("x", "draw", "basis", "variance", "walk", "noise", "prior", "task")
+        ),
+        ("inpaint", ["--m", "0.5", "--method", "ddrm"], "keeps the pixels where m is 1"),
     ],
 )
 def test_what_does_not_fit_a_task_is_one_line_and_exit_code_2(

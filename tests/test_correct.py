@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fuzzydiff_lite import Noise
+from fuzzydiff_lite import Noise, Walk
 from fuzzydiff_lite.cli import commands as cli
 from fuzzydiff_lite.data import damage, london, open_picture, to_image, to_tensor, to_uint8
 from fuzzydiff_lite.networks import load_prior
@@ -66,7 +66,8 @@ def test_correct_writes_the_picture_and_its_map_and_says_how_much_is_distrusted(
 def test_the_file_is_what_the_package_makes(correct, files):
     assert correct("--seed", 3, "--repeats", 2, "--quiet") == (0, "", "")
     y = to_tensor(open_picture(files / "faces" / "0.png"))
-    made = blind.correct(load_prior(device="cpu"), y, steps=2, repeats=2, noise=Noise(3))
+    walk = Walk(2, repeats=2)
+    made = blind.correct(load_prior(device="cpu"), y, walk=walk, noise=Noise(3))
     written = to_tensor(open_picture(files / "out.png"))
     assert (written - made.picture).abs().max() < 0.01  # half a step of 8 bits is 0.004
 
@@ -148,7 +149,7 @@ def test_fit_makes_statistics_that_correct_takes(correct, files, capsys):
     prior, own = load_prior(device="cpu"), statistics.Statistics.load(out)
     faces = torch.cat([to_tensor(open_picture(files / "faces" / f"{i}.png")) for i in range(3)])
     made = statistics.fit(prior, [faces])
-    assert own.pictures == 3 and own.weights == prior.weights and own.depths == made.depths
+    assert own.pictures == 3 and own.weights == prior.weights and own.settings == made.settings
     torch.testing.assert_close(own.mean, made.mean, rtol=2e-2, atol=1e-3)  # half precision
     assert correct("--statistics", "own.safetensors")[0] == 0
     result = correct("--statistics", "own.safetensors", "--tone", "mono")

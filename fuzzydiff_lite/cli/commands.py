@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ..restore.statistics import fit as fit_statistics
 from ..restore.tasks import TASKS, Measurement, calls, restorer, settings
 from ..samplers import ddim, ddpm, run
 from ..training.prior import Recipe, train
+from ..walk import Walk
 from .options import parser
 
 BATCH = 16  # pictures restored together from a folder
@@ -66,7 +68,7 @@ def sample(options: argparse.Namespace) -> None:
 def restore(options: argparse.Namespace) -> None:
     """Restore one picture file, or every picture in a folder."""
     method = options.method or next(iter(TASKS[options.task]))
-    values = chosen_settings(options.task, method, options, **dict(options.set))
+    values = settings(options.task, method, **told(options) | dict(options.set))
     jobs = jobs_of(options, [options.mask])
     prior = load(options)
     batch = 1 if options.task == "jpeg" else BATCH  # every JPEG file may have tables of its own
@@ -76,23 +78,21 @@ def restore(options: argparse.Namespace) -> None:
 
 def correct(options: argparse.Namespace) -> None:
     """Find and replace what is unexpected in a face, in a picture file or a folder of them."""
-    told = {"steps": options.steps, "repeats": options.repeats}
-    values = {name: value for name, value in told.items() if value is not None}
+    walk = replace(blind.WALK, **told(options))
     jobs = jobs_of(options, [options.statistics], ["map"])
     prior, file = load(options), options.statistics
     if file:
         statistics = Statistics.load(file).check(prior)
     else:
         statistics = load_statistics(prior)
-    act = partial(correct_batch, options, prior, statistics, values)
+    act = partial(correct_batch, options, prior, statistics, walk)
     in_batches(jobs, options, partial(read_face, options, statistics), act)
 
 
-def chosen_settings(task: str, method: str, options: argparse.Namespace, **chosen) -> dict:
-    """The settings of a method: what the options say, over the method's own."""
-    told = {"steps": options.steps, "repeats": options.repeats, **chosen}
-    values = {name: value for name, value in told.items() if value is not None}
-    return settings(task, method, **values)
+def told(options: argparse.Namespace) -> dict[str, int]:
+    """What the options say of the walk; what they leave out is the method's own."""
+    values = {"steps": options.steps, "repeats": options.repeats}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def jobs_of(
@@ -197,16 +197,16 @@ def correct_batch(
     options,
     prior: Prior,
     statistics: Statistics,
-    values: dict,
+    walk: Walk,
     parts: dict[Path, Measurement],
 ) -> None:
     """Correct pictures together, each as alone but for rounding; write them and their maps."""
     pictures = stack(list(parts.values())).picture
-    made = blind.correct(prior, pictures, statistics, noise=Shared(options.seed), **values)
+    made = blind.correct(prior, pictures, statistics, walk=walk, noise=Shared(options.seed))
     for target, m in zip(parts, made.m.cpu()):
         place = beside(target, "map")
         to_image(m.expand(3, -1, -1) * 2 - 1).save(place)
-        say(options, f"wrote {place}: {1 - m.mean():.1%} of the picture is distrusted")
+        say(options, f"wrote {place}: {1 - m.mean():.1%} of the picture is hallucinated")
     write(options, parts, made.picture, made.m)
 
 

@@ -16,6 +16,7 @@ from .attention import attention, trust
 from .likeness import LEAST_LIKENESS, likeness
 from .statistics import Statistics, load_statistics, z_scores
 
+WALK = Walk(25, repeats=3)
 SURE = 3.0  # deviations that make `correct` distrust a pixel: fewer would change all of a face
 
 
@@ -33,7 +34,7 @@ def correct(
     statistics: Statistics | None = None,
     *,
     scale: float = 1.0,
-    walk: Visits = Walk(25, repeats=3),
+    walk: Visits = WALK,
     noise: Noise | None = None,
 ) -> Correction:
     """Find and restore what is damaged in pictures (B, 3, H, W) in [-1, 1], without a mask.

@@ -6,6 +6,7 @@ samplers themselves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -46,6 +47,7 @@ class Method(NamedTuple):
 
 WALK = {"steps": 50, "spacing": "uniform", "repeats": 1, "jump": 1}
 WHOLE = WALK | {"steps": 100, "clip": True}
+KINDS = {str: "word", bool: "truth value", int: "whole number", float: "number"}
 
 
 def known(given: Measurement) -> tuple[Tensor, Tensor]:
@@ -152,11 +154,11 @@ TASKS = {
 }
 
 
-def settings(task: str, method: str, **chosen) -> dict:
+def settings(task: str, method: str, /, **chosen) -> dict:
     """All settings of a method for a task: what was `chosen`, over its preset, over defaults.
 
     Raises ValueError for an unknown task, a method that does not fit it, and a setting that the
-    method does not have or of another type.
+    method does not have, of another type, or not finite.
     """
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
@@ -169,10 +171,10 @@ def settings(task: str, method: str, **chosen) -> dict:
             f"{method} has no setting {', '.join(sorted(unknown))}; it has {', '.join(defaults)}"
         )
     for name, value in chosen.items():
-        kind = _kind(defaults[name])
-        if _kind(value) != kind:
+        if not _fits(value, defaults[name]):
             raise ValueError(
-                f"{name} of {method} must be a {kind}, like {defaults[name]!r}, got {value!r}"
+                f"{name} of {method} must be a {KINDS[type(defaults[name])]}, "
+                f"like {defaults[name]!r}, got {value!r}"
             )
     return defaults | TASKS[task][method] | chosen
 
@@ -210,6 +212,8 @@ def _walk(chosen: dict) -> tuple[Walk, dict]:
     return Walk(**parts), {name: chosen[name] for name in chosen if name not in parts}
 
 
-def _kind(value) -> str:
-    kinds = {str: "word", bool: "truth value"}
-    return kinds.get(type(value), "number")
+def _fits(value, default) -> bool:
+    """Whether a value has the type of a setting's default; a whole number is a number too."""
+    if isinstance(default, float):
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is type(default)
