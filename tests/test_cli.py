@@ -57,7 +57,7 @@ def restore(files, monkeypatch, capsys):
     return run
 
 
-def test_restore_keeps_what_is_trusted_and_changes_the_rest(restore, files):
+def test_restore_keeps_the_picture_where_m_is_1_and_changes_the_rest(restore, files):
     code, out, err = restore("--mask", "mask.png", *BOX)
     assert code == 0 and "2 network calls" in out and "wrote out.png" in out
     assert "2/2" in err  # the progress bar
@@ -296,7 +296,7 @@ def test_a_jpeg_must_be_as_it_was_written(faces, tmp_path, capsys):
         (["--m", "1.5"], "--m: must be between 0 and 1, got 1.5"),
         (["--m", "nan"], "--m: must be between 0 and 1, got nan"),
         (["--m", "half"], "--m: invalid float value: 'half'"),
-        ([], "every pixel is trusted fully"),
+        ([], "m is 1 everywhere"),
         (["--m", "0.5", "--repeats", "0"], "--repeats: must be at least 1, got 0"),
         (["--m", "0.5", "--steps", "0"], "--steps: must be between 1 and 1000, got 0"),
         (["--m", "0.5", "--steps", "1001"], "--steps: must be between 1 and 1000, got 1001"),

@@ -47,7 +47,9 @@ def check_error(result, words):
     assert words in err
 
 
-def test_correct_writes_the_picture_and_its_map_and_says_how_much_is_distrusted(correct, files):
+def test_correct_writes_the_picture_and_its_map_and_says_how_much_is_hallucinated(
+    correct, files
+):
     code, out, err = correct("--preview")
     assert (code, err) == (0, "")
     names = "faces/0.png", "out.png", "out-map.png"
@@ -57,7 +59,7 @@ def test_correct_writes_the_picture_and_its_map_and_says_how_much_is_distrusted(
     said = float(out.split("out-map.png: ")[1].split("%")[0])
     assert f"{1 - m.mean():.0%}"[:-1] == str(round(said))
     change = (x - y).abs()
-    assert change[m < 0.5].mean() > 2 * change[m > 0.95].mean()  # where m distrusts
+    assert change[m < 0.5].mean() > 2 * change[m > 0.95].mean()  # where m is low
     strip = to_tensor(open_picture(files / "out-preview.png"))[..., 1::4, 1::4]
     for part, whole in zip(strip.split(64, 3), (y, 2 * m - 1, x), strict=True):
         assert torch.equal(to_uint8(part), to_uint8(whole))

@@ -156,12 +156,11 @@ def read_damaged(options: argparse.Namespace, prior: Prior, path: Path) -> Measu
     if mask and Path(mask).is_dir():
         found = (m for m in sorted(Path(mask).iterdir()) if m.stem == path.stem)
         mask = next(found, Path(mask) / path.name)
-    settings = options.blur, options.sigma, options.box, prior.shape[-1]
-    given = read(path, options.task, mask, options.m, *settings)
+    how = options.blur, options.sigma, options.box, prior.shape[-1]
+    given = read(path, options.task, mask, options.m, *how)
     if given.m is not None and (given.m == 1).all():
         raise ValueError(
-            "every pixel is trusted fully, so nothing would change: "
-            "give a --mask or an --m below 1"
+            "m is 1 everywhere, so nothing would change: give a --mask or an --m below 1"
         )
     return given
 
@@ -186,9 +185,9 @@ def restore_batch(
 ) -> None:
     """Restore pictures together, each as it would be alone but for rounding, and write them."""
     given = stack(list(parts.values()))
-    trust = "" if given.m is None else f"; mean trust in the picture {given.m.mean():.2f}"
+    mean = "" if given.m is None else f"; mean of m {given.m.mean():.2f}"
     count = calls(prior.schedule, **values)
-    say(options, f"{method}: {count} network calls for {len(parts)} picture(s){trust}")
+    say(options, f"{method}: {count} network calls for {len(parts)} picture(s){mean}")
     draw = restorer(prior, given, method, Shared(options.seed), **values)
     write(options, parts, run(draw, progress=not options.quiet), given.m)
 
@@ -223,7 +222,7 @@ def write(
             shown = [part.picture, *maps, restored[i : i + 1].cpu()]
             place = beside(target, "preview")
             sheet(torch.cat(shown), columns=len(shown), scale=4).save(place)
-            say(options, f"wrote {place}: before{', map of trust' * len(maps)}, after")
+            say(options, f"wrote {place}: before{', map m' * len(maps)}, after")
         to_image(restored[i]).save(target)  # last: what is there is complete
         say(options, f"wrote {target}")
 

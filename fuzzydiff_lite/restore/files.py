@@ -116,7 +116,9 @@ def read(
     if task == "deblur":
         return Measurement(picture, parse_blur(blur, size), sigma, picture)
     if sigma == 0:
-        raise ValueError("the task denoise needs the deviation of the noise, sigma, above 0")
+        raise ValueError(
+            "the task denoise needs the standard deviation of the noise, sigma, above 0"
+        )
     return Measurement(picture, Denoise(), sigma, picture)
 
 

@@ -196,7 +196,7 @@ def restorer(
     sampler, takes, _ = METHODS[method]
     if given.m is not None and method != "fuzzy" and not (given.m == 1).any():
         raise ValueError(
-            f"{method} keeps what is trusted fully, and nothing is; fuzzy can do with less"
+            f"{method} keeps the pixels where m is 1, and there are none; fuzzy takes any m"
         )
     walk, own = _walk(chosen)
     if own.pop("share", False):
