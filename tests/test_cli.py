@@ -19,7 +19,7 @@ from fuzzydiff_lite.data import (
 )
 from fuzzydiff_lite.metrics import psnr
 from fuzzydiff_lite.operators import AveragePool, Blur, measure
-from fuzzydiff_lite.restore import TASKS
+from fuzzydiff_lite.restore import METHODS, TASKS
 from fuzzydiff_lite.restore.files import square
 
 BOX = ["--box", *map(str, ASTRONAUT_BOX)]
@@ -418,6 +418,20 @@ def test_the_help_of_each_command_has_an_example(command, capsys):
         cli.main([command, "--help"])
     out = capsys.readouterr().out
     assert end.value.code == 0 and f"\n  fuzzydiff {command} " in out
+
+
+def test_the_help_of_restore_names_every_method_and_setting(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["restore", "--help"])
+    out = capsys.readouterr().out
+    rows = {line[2:14].strip(): line[15:] for line in out.splitlines() if line[:2] == "  "}
+    shared = rows["each of them"].split(", ")
+    for task, methods in TASKS.items():
+        assert f"\n  {task:8} {', '.join(methods)}\n" in out
+    for name, method in METHODS.items():
+        written = [f"{key}={value}" for key, value in method.defaults.items()]
+        written = [word.replace("True", "true").replace("False", "false") for word in written]
+        assert sorted(rows[name].split(", ") + shared) == sorted(written)
 
 
 def test_the_module_runs():
