@@ -18,11 +18,12 @@ from fuzzydiff_lite.operators import AveragePool, Blur, Jpeg
 POOL, BLUR, JPEG, HOLE = AveragePool(4), Blur.gaussian(2), Jpeg(10), masks.box()
 
 
-def undo(sampler: Callable, A, *sigma: float, **settings) -> Callable:
+def undo(sampler: Callable, A, *sigma: float, start: int | None = None) -> Callable:
     """How to make `sampler` for what A measures of x, which is done before the clock starts."""
 
     def make(prior, x: Tensor, steps: int):
-        return sampler(prior, A(x), A, *sigma, steps=steps, noise=Noise(0), **settings)
+        walk = Walk(steps, start=start)
+        return sampler(prior, A(x), A, *sigma, walk=walk, noise=Noise(0))
 
     return make
 

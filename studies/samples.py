@@ -84,7 +84,7 @@ def shown(prior: Prior, tone: str, way: str, steps: int, count: int) -> Tensor:
     def part(first: int, last: int) -> Tensor:
         sampler = {"ddpm": ddpm, "ddim": ddim}[way]
         noise = Seeds([Noise(k) for k in range(first, last)])
-        return run(sampler(prior, last - first, steps, noise=noise))
+        return run(sampler(prior, last - first, walk=steps, noise=noise))
 
     ends = [(first, min(first + SHEET_PART, count)) for first in range(0, count, SHEET_PART)]
     name = f"{tone}-{way}-{steps}"

@@ -12,10 +12,10 @@ class Counting(GaussianPrior):
 
     asked = with_gradient = 0
 
-    def _x0(self, x, t):
+    def _answer(self, x, t):
         self.asked += 1
         self.with_gradient += x.requires_grad
-        return super()._x0(x, t)
+        return super()._answer(x, t)
 
 
 @pytest.mark.parametrize("name", [*speed.PLAIN, *speed.GRADIENT])
