@@ -264,7 +264,8 @@ def main() -> None:
                 "ssim": ssim(a, b).mean().item(),
             }
     # Every face once, the kinds by turns.
-    twelve = [(i % len(KINDS)) * len(x) + i for i in range(len(x))]
+    turns = [i % len(KINDS) for i in range(len(x))]
+    twelve = [turn * len(x) + i for i, turn in enumerate(turns)]
     tiles = [given, both[:, 3:4].expand(-1, 3, -1, -1) * 2 - 1, ways["found"], true]
     picture = sheet(torch.cat([z[twelve] for z in tiles]), columns=len(x))
     picture.save(PICTURES, quality=95, method=6, xmp=SHA256["faces64"].encode())
@@ -366,7 +367,7 @@ def main() -> None:
         "others": others,
         "told": told,
         "pictures": ["damaged", "trust", "restored", "true"],
-        "twelve": [KINDS[i % len(KINDS)] for i in range(len(x))],
+        "twelve": [KINDS[turn] for turn in turns],
     }
     FILE.write_text(json.dumps(rounded(result), indent=1) + "\n")
 
