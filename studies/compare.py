@@ -8,22 +8,18 @@ that an interrupted run goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from fuzzydiff_lite import Noise, Prior, load_prior, metrics, restore, run
-from fuzzydiff_lite.data import london, sheet
-from fuzzydiff_lite.networks import SHA256
+from fuzzydiff_lite.data import london
+from studies.common import DATA, IMAGES, kept, save_sheet, write
 from studies.tasks import TASKS, classical, damage
 
-BOOK = Path(__file__).parents[1] / "book"
-FILE, PICTURE = BOOK / "data" / "compare.json", BOOK / "images" / "compare.webp"
-CACHE = Path(__file__).parents[1] / "runs" / "compare"
+FILE, PICTURE = DATA / "compare.json", IMAGES / "compare.webp"
 STEPS, SHOWN = 50, [0, 5, 10, 15]  # the faces of the picture rows
 # Without fuzzy: with a mask of zeros and ones it is repaint, bit by bit.
 METHODS = ["sdedit", "replacement", "repaint", "ilvr", "ddrm", "ddrm_jpeg", "ddnm"]
@@ -63,40 +59,29 @@ def compare(prior: Prior, title: str, faces: Tensor) -> dict:
     return {"rows": rows, "pictures": {name: x[SHOWN] for name, x in pictures.items()}}
 
 
-def write(done: dict[str, dict], stamp: str) -> None:
-    """The table as JSON; a sheet with a row of pictures for each task and method, in order."""
-    shown = torch.cat([x for task in done.values() for x in task["pictures"].values()])
-    sheet(shown, columns=len(SHOWN)).save(PICTURE, quality=90, method=6, xmp=stamp.encode())
-    rounded = {
-        title: {name: _rounded(row) for name, row in task["rows"].items()}
-        for title, task in done.items()
-    }
-    order = {title: list(task["pictures"]) for title, task in done.items()}
-    facts = {"weights_sha256": stamp, "command": "python -m studies.compare"}
-    facts |= {"faces": 20, "shown": SHOWN, "rows": rounded, "pictures": order}
-    FILE.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def _rounded(row: dict) -> dict:
     return {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()}
 
 
 def main(titles: list[str]) -> None:
-    """The titles given, or all that are not there."""
-    stamp, faces, prior = SHA256["faces64"], london(20), load_prior(dtype=torch.bfloat16)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    done = {}
-    for number, title in enumerate(TASKS):
-        part = CACHE / f"{number}.pt"
-        kept = torch.load(part) if part.is_file() else {}
-        task = TASKS[title]
+    """The titles given, or all that are not there.
+
+    The picture has a row for each task and method, in order.
+    """
+    faces, prior, done = london(20), load_prior(dtype=torch.bfloat16), {}
+    for title, task in TASKS.items():
         settings = {m: restore.settings(task, m, steps=STEPS) for m in restore.TASKS[task]}
-        state = [stamp, settings]
-        if kept.get("state") != state or title in titles:
-            kept = compare(prior, title, faces) | {"state": state}
-            torch.save(kept, part)
-        done[title] = kept
-    write(done, stamp)
+        how = {"settings": settings, "shown": SHOWN, "anew": title in titles}
+        done[title] = kept("compare", title, compare, prior, title, faces, **how)
+    rounded = {
+        title: {name: _rounded(row) for name, row in task["rows"].items()}
+        for title, task in done.items()
+    }
+    order = {title: list(task["pictures"]) for title, task in done.items()}
+    facts = {"faces": len(faces), "shown": SHOWN, "rows": rounded, "pictures": order}
+    write(FILE, "compare", facts)
+    shown = torch.cat([x for task in done.values() for x in task["pictures"].values()])
+    save_sheet(PICTURE, shown, len(SHOWN), quality=90)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
 """Draw `book/images/cover.webp`, the first picture: damaged faces and four guesses at each."""
 
-from pathlib import Path
-
 import torch
 
 from fuzzydiff_lite import Noise, Walk, load_prior, masks, run
-from fuzzydiff_lite.data import astronaut, people, sheet
-from fuzzydiff_lite.networks import SHA256
+from fuzzydiff_lite.data import astronaut, people
 from fuzzydiff_lite.samplers import fuzzy
+from studies.common import IMAGES, save_sheet
 
-FILE = Path(__file__).parents[1] / "book" / "images" / "cover.webp"
+FILE = IMAGES / "cover.webp"
 GUESSES, STEPS, REPEATS = 4, 50, 5
 MAN, WOMAN = 36, 58  # their numbers among `people()`, chosen for their clear faces
 
@@ -22,19 +20,10 @@ def main() -> None:
         keep = masks.named(mask)
         given = masks.apply(true, keep)
         batch = given.expand(GUESSES, -1, -1, -1).to(prior.device)
-        restored = run(
-            fuzzy(
-                prior,
-                batch,
-                keep.to(prior.device),
-                walk=Walk(STEPS, repeats=REPEATS),
-                noise=Noise(0),
-            )
-        )
-        rows += [given, restored.cpu()]
-    sheet(torch.cat(rows), columns=1 + GUESSES, scale=2).save(
-        FILE, lossless=True, method=6, xmp=SHA256["faces64"].encode()
-    )
+        walk = Walk(STEPS, repeats=REPEATS)
+        sampler = fuzzy(prior, batch, keep.to(prior.device), walk=walk, noise=Noise(0))
+        rows += [given, run(sampler).cpu()]
+    save_sheet(FILE, torch.cat(rows), 1 + GUESSES, scale=2, lossless=True)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ explorer. About 28 000 network calls on single faces. Each part is kept in `runs
 it is done, so that an interrupted run goes on where it stopped.
 """
 
-import json
 from itertools import product
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,15 +19,17 @@ from fuzzydiff_lite.noise import Shared
 from fuzzydiff_lite.operators import Blur, Denoise, Inpaint
 from fuzzydiff_lite.samplers import ddrm, fuzzy
 from fuzzydiff_lite.show.widgets import save_grid
+from studies import common
 
-ROOT = Path(__file__).parents[1]
-FILE, FRAMES = ROOT / "book" / "data" / "frequency.json", ROOT / "book" / "data" / "bands.json"
+FILE, FRAMES = common.DATA / "frequency.json", common.DATA / "bands.json"
 STEPS = 30
 GRIDS = {
     "m": [0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1],
     "sigma": [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 4],
 }
 SIGMA, TEXTURE, BAND, CAST, BLUR = 0.25, 0.5, 5, 0.3, 1.5  # the last in pixels
+SETTINGS = {"steps": STEPS, "sigma": SIGMA, "texture": TEXTURE}
+SETTINGS |= {"band": BAND, "cast": CAST, "blur": BLUR}
 HOLE = masks.box()
 BASES = {"dct": Basis.dct(), "haar": Basis.haar()}
 # The bands of each slider.
@@ -63,23 +63,17 @@ def restored(
 ) -> Tensor:
     """One run of fuzzy conditioning, with the default settings of this benchmark."""
     how = {"noise": noise or Noise(0), "variance": variance, "basis": basis}
-    return run(fuzzy(prior, y.clamp(-1, 1), m, walk=steps, **how))
+    return run(fuzzy(prior, y.clamp(-1, 1), m, walk=steps, **how)).cpu()
 
 
 def kept(prior: Prior, name: str, make, *args) -> Tensor:
-    """`make(prior, *args)`, from `runs/frequency` where a run with these weights left it."""
-    file = ROOT / "runs" / "frequency" / f"{prior.weights[:16]}-{name.replace(' ', '-')}.pt"
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(make(prior, *args).cpu(), file.with_suffix(".new"))
-        file.with_suffix(".new").rename(file)
-        print(name, flush=True)
-    return torch.load(file)
+    """`make(prior, *args)`, or what an earlier run has left of this part."""
+    return common.kept("frequency", name, make, prior, *args, **SETTINGS)
 
 
 def rival(prior: Prior, y: Tensor, A, sigma: float) -> Tensor:
     """DDRM, which is told the operator and the noise."""
-    return run(ddrm(prior, y, A, sigma, walk=STEPS, noise=Noise(0)))
+    return run(ddrm(prior, y, A, sigma, walk=STEPS, noise=Noise(0))).cpu()
 
 
 def scores(x: Tensor, true: Tensor) -> dict[str, float]:
@@ -180,11 +174,8 @@ def frames(prior: Prior, true: Tensor) -> None:
 def main() -> None:
     """Everything, with the shipped weights in bfloat16."""
     prior, faces = load_prior(dtype=torch.bfloat16), london(20)[::2]
-    result = {"weights_sha256": prior.weights, "command": "python -m studies.frequency"}
-    result |= {"faces": len(faces), "steps": STEPS, "sigma": SIGMA, "texture": TEXTURE}
-    result |= {"band": BAND, "cast": CAST, "blur": BLUR}
-    result |= {"table": table(prior, faces), "holes": holes(prior, faces)}
-    FILE.write_text(json.dumps(result, indent=1) + "\n")
+    found = {"table": table(prior, faces), "holes": holes(prior, faces)}
+    common.write(FILE, "frequency", {"faces": len(faces)} | SETTINGS | found)
     frames(prior, faces[:1])
 
 

@@ -13,18 +13,17 @@ from PIL import Image
 
 from fuzzydiff_lite import Noise, run
 from fuzzydiff_lite.data import sheet
-from fuzzydiff_lite.networks import SHA256, load_net
+from fuzzydiff_lite.networks import load_net
 from fuzzydiff_lite.samplers import ddim
+from studies.common import DATA, IMAGES, SHIPPED
 
-BOOK = Path(__file__).parents[1] / "book"
 FACES = 8
 
 
 def gaussian_row() -> Image.Image:
     """Faces from the network's Gaussian, drawn as training draws its sheets."""
-    return sheet(
-        run(ddim(load_net().gaussian(), FACES, walk=25, noise=Noise(0))), columns=FACES
-    )
+    sampler = ddim(load_net().gaussian(), FACES, walk=25, noise=Noise(0))
+    return sheet(run(sampler), columns=FACES)
 
 
 def first_faces(path: Path) -> Image.Image:
@@ -45,11 +44,10 @@ def main(folder: Path) -> None:
     strip = Image.new("RGB", (rows[0].width, len(rows) * rows[0].height))
     for i, row in enumerate(rows):
         strip.paste(row, (0, i * row.height))
-    strip.save(BOOK / "images" / "training.webp", quality=92, method=6)
+    strip.save(IMAGES / "training.webp", quality=92, method=6)
     seen = [0, *(int(path.stem.split("_")[1]) for path in sheets)]
-    (BOOK / "data" / "training.json").write_text(
-        json.dumps({"images_seen": seen, "weights_sha256": SHA256["faces64"]}) + "\n"
-    )
+    facts = {"images_seen": seen, "weights_sha256": SHIPPED}
+    (DATA / "training.json").write_text(json.dumps(facts) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from torch.nn.functional import avg_pool2d
 from fuzzydiff_lite import GaussianPrior
 from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.data import astronaut, people
-from fuzzydiff_lite.networks import SHA256, load_net
+from fuzzydiff_lite.networks import load_net
 from fuzzydiff_lite.show.painter import SIZE, save
+from studies.common import SHIPPED
 
 FILE = FOLDER / "painter.json"
 PEOPLE = {"person 1": 36, "person 2": 58}  # their numbers among `people()`, as in the explorer
@@ -48,7 +49,7 @@ def pictures() -> dict[str, torch.Tensor]:
 def main() -> None:
     """With the shipped weights."""
     small = smaller(load_net().gaussian(), SIZE, DIRECTIONS)
-    save(FILE, small, pictures(), weights_sha256=SHA256["faces64"])
+    save(FILE, small, pictures(), weights_sha256=SHIPPED)
     print(f"{FILE.name}: {FILE.stat().st_size / 1e3:.0f} kB")
 
 

@@ -4,9 +4,8 @@ import torch
 
 from fuzzydiff_lite import Noise, load_prior, run
 from fuzzydiff_lite.assets import FOLDER
-from fuzzydiff_lite.data import sheet
-from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.samplers import ddim
+from studies.common import save_sheet
 
 
 def main(count: int = 256, batch: int = 32) -> None:
@@ -14,9 +13,7 @@ def main(count: int = 256, batch: int = 32) -> None:
     prior = load_prior()
     firsts = range(0, count, batch)
     faces = [run(ddim(prior, batch, walk=50, noise=Noise(0, first))).cpu() for first in firsts]
-    stamp = SHA256["faces64"].encode()
-    picture = sheet(torch.cat(faces), columns=16)
-    picture.save(FOLDER / "people.webp", quality=95, method=6, xmp=stamp)
+    save_sheet(FOLDER / "people.webp", torch.cat(faces), 16, quality=95)
 
 
 if __name__ == "__main__":

@@ -7,25 +7,21 @@ Each part is kept in `runs/report` when it is done, so that an interrupted run g
 stopped.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from fuzzydiff_lite import Noise, Prior, Walk, load_prior, masks, run
-from fuzzydiff_lite.data import london, sheet
+from fuzzydiff_lite.data import london
 from fuzzydiff_lite.metrics import psnr, ssim
-from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.operators import Bicubic, Inpaint
 from fuzzydiff_lite.samplers import Step, ilvr, sdedit
+from studies import common
 from studies.tasks import biharmonic
 
-ROOT = Path(__file__).parents[1]
-FILE = ROOT / "book" / "data" / "report.json"
-PICTURES = ROOT / "book" / "images" / "report.webp"
+FILE, PICTURES = common.DATA / "report.json", common.IMAGES / "report.webp"
 SHOWN = [0, 5, 10, 15]  # which of the London faces the figures have
 BLIND = [(1000, 100, 1), (1000, 60, 1), (1000, 60, 2), (1000, 60, 16)]  # steps, range, N
 BLIND += [(110, 60, 1), (100, 100, 1)]
@@ -54,9 +50,7 @@ def blind(prior: Prior, y: Tensor, steps: int, range_t: int, N: int) -> Iterator
     """
     level = until(prior, steps, range_t)
     if level is None:
-        return sdedit(
-            prior, y, walk=Walk(steps, start=prior.schedule.T), noise=Noise(0)
-        )  # nothing of y is left
+        level, N = prior.schedule.T, 1  # nothing of y is left
     if N == 1:
         return sdedit(prior, y, walk=Walk(steps, start=level), noise=Noise(0))
     return ilvr(prior, y, low_pass(N), walk=steps, until=level, noise=Noise(0))
@@ -75,78 +69,68 @@ def doubling(prior: Prior, lower: Tensor) -> dict[str, Iterator[Step]]:
     alternate = torch.zeros(1, 1, 64, 64)
     alternate[..., ::2, ::2] = 1
     known, fitting = Inpaint(alternate).project, LOWER.pinv(lower).clamp(-1, 1)
+    how, every = {"walk": STEPS, "until": level}, Walk(1000, start=level)
     ways = {
-        "masked bicubic": ilvr(prior, bicubic, known, walk=STEPS, until=level, noise=Noise(0)),
-        "masked spaced": ilvr(prior, spaced, known, walk=STEPS, until=level, noise=Noise(0)),
-        "reference, N = 1": sdedit(
-            prior, bicubic, walk=Walk(1000, start=level), noise=Noise(0)
-        ),
-        "reference, N = 2": ilvr(
-            prior, bicubic, low_pass(2), walk=STEPS, until=level, noise=Noise(0)
-        ),
+        "masked bicubic": ilvr(prior, bicubic, known, **how, noise=Noise(0)),
+        "masked spaced": ilvr(prior, spaced, known, **how, noise=Noise(0)),
+        "reference, N = 1": sdedit(prior, bicubic, walk=every, noise=Noise(0)),
+        "reference, N = 2": ilvr(prior, bicubic, low_pass(2), **how, noise=Noise(0)),
     }
     for k in range(SAMPLES):
-        ways[f"exact {k}"] = ilvr(
-            prior, fitting, LOWER.project, walk=50, until=0, noise=Noise(k)
-        )
+        ways[f"exact {k}"] = ilvr(prior, fitting, LOWER.project, walk=50, noise=Noise(k))
     return ways
 
 
-def kept(name: str, sampler: Iterator[Step]) -> Tensor:
-    """What the sampler ends with, from `runs/report` where a run with these weights left it."""
-    file = ROOT / "runs" / "report" / f"{SHA256['faces64'][:16]}-{name.replace(' ', '-')}.pt"
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(run(sampler).cpu(), file.with_suffix(".new"))
-        file.with_suffix(".new").rename(file)
-        print(name, flush=True)
-    return torch.load(file)
+def kept(name: str, sampler: Iterator[Step], **decisive) -> Tensor:
+    """What the sampler ends with, or what an earlier run has left of this part."""
+    return common.kept("report", name, lambda: run(sampler).cpu(), **decisive)
 
 
-def main() -> None:
-    """All tests: the blind ones on four faces, the first of them and all others on twenty."""
-    prior, faces = load_prior(dtype=torch.bfloat16), london(20)
-    small, large = (masks.box(64, side) for side in HOLES.values())
-    black = masks.apply(faces, small, -1.0)
-    rows, true, given = {"true": faces, "black": black}, faces[SHOWN], black[SHOWN]
-
-    tests = []
+def blind_tests(prior: Prior, faces: Tensor, y: Tensor, small: Tensor) -> tuple[list, dict]:
+    """The report's blind tests of damaged faces y, as rows of the table and as pictures."""
+    tests, pictures = [], {}
     for number, setting in enumerate(BLIND, 1):
-        x = rows[f"test {number}"] = kept(f"blind {number}", blind(prior, given, *setting))
-        left = ((1 - small) * (x - true)).sum() / ((1 - small) * (given - true)).sum()
-        changed = (small * (x - true)).square().mean().div(small.mean()).sqrt()
+        sampler = blind(prior, y, *setting)
+        x = kept(f"blind {number}", sampler, setting=setting, shown=SHOWN, hole=HOLES["small"])
+        left = ((1 - small) * (x - faces)).sum() / ((1 - small) * (y - faces)).sum()
+        changed = (small * (x - faces)).square().mean().div(small.mean()).sqrt()
         test = dict(zip(("steps", "range", "N"), setting), until=until(prior, *setting[:2]))
         tests.append(test | {"box_left": left.item(), "changed": changed.item()})
-    x = kept("blind all", blind(prior, black, *BLIND[0]))
+        pictures[f"test {number}"] = x
+    return tests, pictures
+
+
+def blind_ssim(prior: Prior, faces: Tensor, y: Tensor, small: Tensor) -> dict[str, float]:
+    """SSIM of the first blind test's results, pasted around the box, and of what was given."""
+    sampler = blind(prior, y, *BLIND[0])
+    x = kept("blind all", sampler, setting=BLIND[0], hole=HOLES["small"])
     pasted = small * faces + (1 - small) * x
-    blind_ssim = {"report": ssim(pasted, faces), "black": ssim(black, faces)}
+    return {"report": ssim(pasted, faces).mean().item(), "black": ssim(y, faces).mean().item()}
 
-    known, level = {}, until(prior, 1000, 100)
-    for name, mask in [("small", small), ("large", large)]:
-        gone = masks.apply(faces, mask)
-        sampler = ilvr(
-            prior, gone, Inpaint(mask).project, walk=STEPS, until=level, noise=Noise(0)
-        )
-        x = kept(f"known {name}", sampler)
-        ways = {
-            "given": gone,
-            "report": x,
-            "pasted": mask * faces + (1 - mask) * x,
-            "biharmonic": biharmonic(gone, mask),
-        }
-        known[name] = {}
-        for way, z in ways.items():
-            whole, hole = ssim(z, faces), ssim(z, faces, 1 - mask)
-            known[name][way] = {"ssim": whole.mean().item(), "hole": hole.mean().item()}
-            rows[f"{name} {way}"] = z
 
+def known_hole(prior: Prior, faces: Tensor, name: str, mask: Tensor) -> tuple[dict, dict]:
+    """A hole whose mask is known: each way's SSIM, of all and in the hole, and pictures."""
+    gone, how = masks.apply(faces, mask), {"walk": STEPS, "until": until(prior, 1000, 100)}
+    sampler = ilvr(prior, gone, Inpaint(mask).project, **how, noise=Noise(0))
+    x = kept(f"known {name}", sampler, steps=STEPS, hole=HOLES[name])
+    ways = {"given": gone, "report": x, "pasted": mask * faces + (1 - mask) * x}
+    ways["biharmonic"] = biharmonic(gone, mask)
+    rows = {}
+    for way, z in ways.items():
+        whole, hole = ssim(z, faces), ssim(z, faces, 1 - mask)
+        rows[way] = {"ssim": whole.mean().item(), "hole": hole.mean().item()}
+    return rows, {f"{name} {way}": z for way, z in ways.items()}
+
+
+def double_size(prior: Prior, faces: Tensor) -> tuple[dict, dict]:
+    """Small pictures doubled in every way: the scores, and pictures."""
     lower = LOWER(faces)
-    bicubic, rows["spaced"] = doubled(lower)
-    ways = {name: kept(name, sampler) for name, sampler in doubling(prior, lower).items()}
+    bicubic, spaced = doubled(lower)
+    samplers = doubling(prior, lower)
+    ways = {name: kept(name, sampler, steps=STEPS) for name, sampler in samplers.items()}
     samples = torch.stack([ways.pop(f"exact {k}") for k in range(SAMPLES)])
     ways = {"bicubic": bicubic} | ways | {"exact": samples[0], "mean": samples.mean(0)}
-    rows |= ways
-    double = {
+    rows = {
         name: {
             "psnr": psnr(x, faces).mean().item(),
             "ssim": ssim(x, faces).mean().item(),
@@ -154,24 +138,36 @@ def main() -> None:
         }
         for name, x in ways.items()
     }
+    return rows, {"spaced": spaced} | ways
 
-    result = {
-        "weights_sha256": SHA256["faces64"],
-        "command": "python -m studies.report",
+
+def main() -> None:
+    """All tests: the blind ones on four faces, the first of them and all others on twenty."""
+    prior, faces = load_prior(dtype=torch.bfloat16), london(20)
+    holes = {name: masks.box(64, side) for name, side in HOLES.items()}
+    black = masks.apply(faces, holes["small"], -1.0)
+    tests, tested = blind_tests(prior, faces[SHOWN], black[SHOWN], holes["small"])
+    rows, known = {"true": faces, "black": black} | tested, {}
+    of_all = blind_ssim(prior, faces, black, holes["small"])
+    for name, mask in holes.items():
+        known[name], pictures = known_hole(prior, faces, name, mask)
+        rows |= pictures
+    double, pictures = double_size(prior, faces)
+    rows |= pictures
+    facts = {
         "shown": SHOWN,
         "holes": HOLES,
         "steps": STEPS,
         "samples": SAMPLES,
         "blind": tests,
-        "blind_ssim": {name: values.mean().item() for name, values in blind_ssim.items()},
+        "blind_ssim": of_all,
         "known": known,
         "double": double,
         "rows": list(rows),
     }
-    FILE.write_text(json.dumps(result, indent=1) + "\n")
+    common.write(FILE, "report", facts)
     tiles = torch.cat([x if len(x) == len(SHOWN) else x[SHOWN] for x in rows.values()])
-    picture = sheet(tiles, columns=len(SHOWN))
-    picture.save(PICTURES, quality=95, method=6, xmp=SHA256["faces64"].encode())
+    common.save_sheet(PICTURES, tiles, len(SHOWN), quality=95)
 
 
 if __name__ == "__main__":

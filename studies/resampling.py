@@ -6,9 +6,6 @@ them for the paper's own setting. Each setting is kept in `runs/resampling` when
 that an interrupted run goes on where it stopped.
 """
 
-import time
-from pathlib import Path
-
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
@@ -16,13 +13,12 @@ from torch.nn.functional import avg_pool2d
 from fuzzydiff_lite import Noise, Prior, Walk, load_prior, masks, run
 from fuzzydiff_lite.data import london
 from fuzzydiff_lite.metrics import psnr
-from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.samplers import repaint
 from fuzzydiff_lite.show.widgets import save_grid
 from fuzzydiff_lite.walk import calls
+from studies.common import DATA, SHIPPED, kept
 
-ROOT = Path(__file__).parents[1]
-FILE = ROOT / "book" / "data" / "resampling.json"
+FILE = DATA / "resampling.json"
 SHOWN = [0, 5, 10, 15]  # the faces of the explorer, by their numbers in the London set
 FACES = SHOWN + [i for i in range(20) if i not in SHOWN]
 AXES = {
@@ -41,15 +37,8 @@ def restored(prior: Prior, mask: str, steps: int, n: int, jump: int) -> Tensor:
     """A setting's faces restored, (20 or 4, 3, 64, 64); face i of FACES has noise stream i."""
     keep = masks.named(mask)
     ys = masks.apply(london()[FACES if mask == "box" else SHOWN], keep).to(prior.device)
-    x = run(
-        repaint(
-            prior,
-            ys,
-            keep.to(prior.device),
-            walk=Walk(steps, repeats=n, jump=jump),
-            noise=Noise(0),
-        )
-    )
+    walk = Walk(steps, repeats=n, jump=jump)
+    x = run(repaint(prior, ys, keep.to(prior.device), walk=walk, noise=Noise(0)))
     return x.float().cpu()
 
 
@@ -87,18 +76,10 @@ def row(x: Tensor, steps: int, n: int, jump: int) -> dict:
 def main() -> None:
     """All settings, with the shipped weights in bfloat16."""
     prior = load_prior(dtype=torch.bfloat16)
-    stamp = SHA256["faces64"]
-    cache = ROOT / "runs" / "resampling"
-    cache.mkdir(parents=True, exist_ok=True)
 
     def done(mask, steps, n, jump):
-        part, begin = cache / f"{stamp[:12]}-{mask}-{steps}-{n}-{jump}.pt", time.time()
-        if not part.is_file():
-            torch.save(restored(prior, mask, steps, n, jump), part.with_suffix(".new"))
-            part.with_suffix(".new").rename(part)
-            took = time.time() - begin
-            print(f"{mask}, {steps} steps, n = {n}, jump {jump}: {took:.0f} s", flush=True)
-        return torch.load(part)
+        part, setting = f"{mask}, {steps} steps, n = {n}, jump {jump}", (mask, steps, n, jump)
+        return kept("resampling", part, restored, prior, *setting, faces=FACES, shown=SHOWN)
 
     def frame(picture, mask, n):
         which, keep = AXES["picture"].index(picture), masks.named(mask)
@@ -110,7 +91,7 @@ def main() -> None:
 
     settings = BY_REPEATS + EQUAL_CALLS + PAPER
     table = [row(done("box", *setting), *setting) for setting in settings]
-    save_grid(FILE, frame, AXES, weights_sha256=stamp, table=table)
+    save_grid(FILE, frame, AXES, weights_sha256=SHIPPED, table=table)
     size = FILE.stat().st_size + FILE.with_suffix(".webp").stat().st_size
     print(f"{FILE.name} and its sprite: {size / 1e6:.2f} MB")
 

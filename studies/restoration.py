@@ -8,22 +8,15 @@ Each run is kept in `runs/restoration` when it is done, so that an interrupted m
 on where it stopped.
 """
 
-import json
-import time
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from fuzzydiff_lite import Noise, Prior, load_prior, metrics, restore, run
-from fuzzydiff_lite.data import from_uint8, load_faces64, sheet
-from fuzzydiff_lite.networks import SHA256
+from fuzzydiff_lite.data import from_uint8, load_faces64
+from studies.common import DATA, IMAGES, kept, save_sheet, write
 from studies.tasks import MASKS, TASKS, classical, damage
 
-ROOT = Path(__file__).parents[1]
-FILE = ROOT / "book" / "data" / "restoration.json"
-PICTURE = ROOT / "book" / "images" / "restoration.webp"
-PARTS = ROOT / "runs" / "restoration"
+FILE, PICTURE = DATA / "restoration.json", IMAGES / "restoration.webp"
 COUNT = 50  # of faces in a group
 # name -> which faces of faces64, of what tone, and how many of the first ones the picture shows
 GROUPS = {
@@ -53,26 +46,10 @@ def settings(title: str, method: str) -> dict:
     return restore.settings(task, method, **METHODS[title][method])
 
 
-def restored(
-    prior: Prior, given: restore.Measurement, title: str, method: str, name: str
-) -> Tensor:
-    """The damaged faces of a group restored, in [-1, 1].
-
-    From `runs/restoration` where these weights and settings are.
-    """
-    values, stamp = settings(title, method), SHA256["faces64"]
-    number = list(METHODS).index(title)
-    file = PARTS / f"{stamp[:16]}-{name.replace(', ', '-')}-{number}-{method}.pt"
-    saved = torch.load(file) if file.is_file() else {}
-    if saved.get("state") != [len(given.y), values]:
-        began = time.monotonic()
-        x = run(restore.restorer(prior, given, method, Noise(0), **values))
-        saved = {"state": [len(given.y), values], "x": x.float().cpu().clamp(-1, 1)}
-        PARTS.mkdir(parents=True, exist_ok=True)
-        torch.save(saved, file.with_suffix(".new"))
-        file.with_suffix(".new").rename(file)
-        print(f"{name}, {title}, {method}: {time.monotonic() - began:.0f} s", flush=True)
-    return saved["x"]
+def restored(prior: Prior, given: restore.Measurement, method: str, values: dict) -> Tensor:
+    """The damaged faces of a group restored with these settings, in [-1, 1]."""
+    x = run(restore.restorer(prior, given, method, Noise(0), **values))
+    return x.float().cpu().clamp(-1, 1)
 
 
 def scores(x: Tensor, truth: Tensor, given: restore.Measurement) -> dict[str, Tensor]:
@@ -101,14 +78,17 @@ def compare(
     baseline = scores(x, faces, given)
     rows, pictures = {old: row(baseline)}, {"truth": faces, "given": given.picture, old: x}
     for method in METHODS[title]:
-        pictures[method] = restored(prior, given, title, method, name)
-        rows[method] = row(scores(pictures[method], faces, given), baseline)
+        values, part = settings(title, method), f"{name}, {title}, {method}"
+        how = {"settings": values, "faces": len(faces)}
+        x = kept("restoration", part, restored, prior, given, method, values, **how)
+        pictures[method] = x
+        rows[method] = row(scores(x, faces, given), baseline)
     return rows, pictures
 
 
 def main() -> None:
     """All groups and kinds of damage."""
-    stamp, table, tiles, shown, counts = SHA256["faces64"], {}, {}, [], {}
+    table, tiles, shown, counts = {}, {}, [], {}
     for name, (wanted, tone, few) in GROUPS.items():
         faces, names = group(wanted, tone)
         prior = load_prior(tone=tone, dtype=torch.bfloat16)
@@ -124,8 +104,6 @@ def main() -> None:
         for t in used
     }
     facts = {
-        "weights_sha256": stamp,
-        "command": "python -m studies.restoration",
         "faces": counts,
         "settings": used,
         "calls": calls,
@@ -133,9 +111,9 @@ def main() -> None:
         "rows": [list(key) for key in tiles],
         "columns": shown,
     }
-    FILE.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write(FILE, "restoration", facts)
     whole = torch.cat([x for row_ in tiles.values() for x in row_])
-    sheet(whole, columns=len(shown)).save(PICTURE, quality=90, method=6, xmp=stamp.encode())
+    save_sheet(PICTURE, whole, len(shown), quality=90)
 
 
 if __name__ == "__main__":

@@ -6,22 +6,17 @@ left: 0 with weight 0, 1 with weight 1. About 72 000 network calls on one pictur
 is kept in `runs/strength` when it is done, so that an interrupted run goes on where it stopped.
 """
 
-import json
-import time
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from fuzzydiff_lite import Prior, Walk, load_prior, run
 from fuzzydiff_lite.basis import Basis
 from fuzzydiff_lite.data import london
-from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.noise import Shared
 from fuzzydiff_lite.samplers import fuzzy
+from studies.common import DATA, kept, write
 
-ROOT = Path(__file__).parents[1]
-FILE = ROOT / "book" / "data" / "strength.json"
+FILE = DATA / "strength.json"
 FACES = [0, 5, 10]  # of the London set
 WEIGHTS = {"fusion": [0.05, 0.1, 0.2], "run": [0.25, 0.5, 0.75]}
 SETTINGS = [(20, 1), (50, 1), (1000, 1), (20, 3), (50, 5), (20, 10)]  # steps, repeats
@@ -51,16 +46,8 @@ def restored(prior: Prior, per: str, steps: int, repeats: int, seed: int) -> Ten
     faces, weights = london()[FACES].to(prior.device), WEIGHTS[per]
     m = torch.tensor(weights).repeat_interleave(len(faces))[:, None, None, None]
     y = faces.repeat(len(weights), 1, 1, 1)
-    x = run(
-        fuzzy(
-            prior,
-            y,
-            m,
-            walk=Walk(steps, repeats=repeats),
-            noise=Shared(seed),
-            variance=prior.variance if per == "run" else None,
-        )
-    )
+    walk, variance = Walk(steps, repeats=repeats), prior.variance if per == "run" else None
+    x = run(fuzzy(prior, y, m, walk=walk, noise=Shared(seed), variance=variance))
     return x.unflatten(0, (len(weights), len(faces))).float().cpu()
 
 
@@ -82,31 +69,17 @@ def row(x: Tensor, per: str, steps: int, repeats: int) -> dict:
 def main() -> None:
     """All settings, with the shipped weights in bfloat16."""
     prior = load_prior(dtype=torch.bfloat16)
-    stamp = SHA256["faces64"]
-    cache = ROOT / "runs" / "strength"
-    cache.mkdir(parents=True, exist_ok=True)
 
-    def done(*setting):
-        part, begin = cache / f"{stamp[:12]}-{'-'.join(map(str, setting))}.pt", time.time()
-        if not part.is_file():
-            torch.save(restored(prior, *setting), part.with_suffix(".new"))
-            part.with_suffix(".new").rename(part)
-            took = f"{time.time() - begin:.0f} s"
-            print("per {}, {} steps, J = {}, seed {}".format(*setting), took, flush=True)
-        return torch.load(part)
+    def measured(per: str, steps: int, repeats: int) -> dict:
+        decisive, xs = {"faces": FACES, "m": WEIGHTS[per]}, []
+        for seed in seeds(per, steps):
+            part = f"per {per}, {steps} steps, J = {repeats}, seed {seed}"
+            setting = prior, per, steps, repeats, seed
+            xs.append(kept("strength", part, restored, *setting, **decisive))
+        return row(torch.stack(xs), per, steps, repeats)
 
-    def kept(*setting):
-        xs = [done(*setting, seed) for seed in seeds(*setting[:2])]
-        return row(torch.stack(xs), *setting)
-
-    result = {
-        "weights_sha256": stamp,
-        "command": "python -m studies.strength",
-        "faces": FACES,
-        "weights": WEIGHTS,
-        "rows": [kept(per, *setting) for per in WEIGHTS for setting in SETTINGS],
-    }
-    FILE.write_text(json.dumps(result, indent=1) + "\n")
+    rows = [measured(per, *setting) for per in WEIGHTS for setting in SETTINGS]
+    write(FILE, "strength", {"faces": FACES, "weights": WEIGHTS, "rows": rows})
 
 
 if __name__ == "__main__":

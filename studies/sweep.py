@@ -2,26 +2,25 @@
 
 Each method is tried with a grid of settings on eight London validation faces, never on the test
 faces. Needs the faces64 folder. The best mean PSNR wins; what the settings change by less than
-0.1 dB is left at the default. `python -m studies.sweep [TASK ...]` measures anew what was
-measured with other weights or settings.
+0.1 dB is left at the default. `python -m studies.sweep [TASK ...]` measures these tasks, or all.
+A method is kept in `runs/sweep` when it is done, so that an interrupted run goes on where it
+stopped.
 """
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 
 import torch
 
 from fuzzydiff_lite import load_prior, metrics, restore, run
 from fuzzydiff_lite.data import from_uint8, load_faces64
-from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.noise import Noise
+from studies.common import DATA, SHIPPED, kept, write
 from studies.tasks import OPERATORS, TASKS, damage
 
-FILE = Path(__file__).parents[1] / "book" / "data" / "sweep.json"
+FILE = DATA / "sweep.json"
 # One for each task; ×2 and ×8 go with ×4.
 TITLES = ["hole", "×4", "colouring", "Gaussian blur", "noise", "JPEG 10"]
 STEPS, MARGIN = 50, 0.1
@@ -69,23 +68,18 @@ def measured(title: str, method: str, faces: torch.Tensor, prior) -> list[dict]:
 
 
 def main(titles: list[str]) -> None:
-    """The titles given, or all; the file is written after each method."""
+    """The titles given, or all; of the others the file keeps what these weights have left."""
     prior = load_prior(dtype=torch.bfloat16)
     faces = from_uint8(load_faces64(split="val", source="london")[0])[::3][:8]
-    result = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    if result.get("weights_sha256") != SHA256["faces64"]:
-        result = {"weights_sha256": SHA256["faces64"], "command": "python -m studies.sweep"}
-        result["rows"] = {}
+    before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+    rows = before["rows"] if before.get("weights_sha256") == SHIPPED else {}
     for title in titles or TITLES:
-        for method in restore.TASKS[TASKS[title]]:
-            known = [row["settings"] for row in result["rows"].get(title, {}).get(method, [])]
-            if method not in AXES or known == list(combinations(method, is_noisy(title))):
-                continue
-            began = time.monotonic()
-            result["rows"].setdefault(title, {})[method] = measured(title, method, faces, prior)
-            text = json.dumps(result, indent=1, ensure_ascii=False)
-            FILE.write_text(text + "\n", encoding="utf-8")
-            print(f"{title}, {method}: {time.monotonic() - began:.0f} s", flush=True)
+        rows[title] = {}
+        for method in filter(AXES.__contains__, restore.TASKS[TASKS[title]]):
+            tried = {"steps": STEPS, "tried": list(combinations(method, is_noisy(title)))}
+            of = title, method, faces, prior
+            rows[title][method] = kept("sweep", f"{title}, {method}", measured, *of, **tried)
+    write(FILE, "sweep", {"rows": rows})
 
 
 if __name__ == "__main__":

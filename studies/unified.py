@@ -5,9 +5,7 @@ Four kinds of damage on ten held-out faces. Each way to use the map gets three s
 done, so that an interrupted measurement goes on where it stopped.
 """
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -16,13 +14,12 @@ from torch import Tensor
 from fuzzydiff_lite import Noise, load_prior, run
 from fuzzydiff_lite.data import london
 from fuzzydiff_lite.metrics import psnr
-from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.operators import AveragePool, Denoise, Gray, measure, whiten
 from fuzzydiff_lite.samplers.rules import fuzzy_rule, share_kept, spectral_rule
 from fuzzydiff_lite.samplers.unified import Rule, unified
+from studies.common import DATA, kept, write
 
-ROOT = Path(__file__).parents[1]
-FILE, PARTS = ROOT / "book" / "data" / "unified.json", ROOT / "runs" / "unified"
+FILE = DATA / "unified.json"
 SIGMA, STEPS = 0.02, 40
 TIMES = (1, 5, 25)  # how much larger the errors are taken to be than the map says
 BEYOND = (0.05, 0.25, 1)  # doubts where a binary map cuts, noises taken for everywhere
@@ -115,23 +112,21 @@ def runs(prior, x: Tensor) -> Iterator[tuple[str, str, Damaged, Iterator]]:
             yield title, way, damaged, sampler
 
 
+def scores(x: Tensor, sampler: Iterator, area: Tensor) -> list[float]:
+    """PSNR of what the sampler makes of faces x: of all pixels, and of those damaged."""
+    z = run(sampler).float().clamp(-1, 1).cpu()
+    return [psnr(z, x).mean().item(), psnr(z, x, (area > 0.05).float()).mean().item()]
+
+
 def main() -> None:
     """All kinds of damage in all ways."""
     prior, x = load_prior(dtype=torch.bfloat16), london(20)[::2]
-    file = PARTS / f"{SHA256['faces64'][:16]}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    done, scores = json.loads(file.read_text()) if file.is_file() else {}, {}
+    facts, table = {"steps": STEPS, "faces": len(x)}, {}
     for title, way, damaged, sampler in runs(prior, x):
-        name = f"{title}, {way}"
-        if name not in done:
-            z, area = run(sampler).float().clamp(-1, 1).cpu(), (damaged.area > 0.05).float()
-            done[name] = [psnr(z, x).mean().item(), psnr(z, x, area).mean().item()]
-            file.write_text(json.dumps(done))
-            print(title, way, *(f"{score:.2f}" for score in done[name]), flush=True)
-        scores.setdefault(title, {})[way] = done[name]
-    facts = {"weights_sha256": SHA256["faces64"], "command": "python -m studies.unified"}
-    facts |= {"steps": STEPS, "faces": len(x), "scores": scores}
-    FILE.write_text(json.dumps(facts, indent=1) + "\n")
+        of = x, sampler, damaged.area
+        row = kept("unified", f"{title}, {way}", scores, *of, sigma=SIGMA, **facts)
+        table.setdefault(title, {})[way] = row
+    write(FILE, "unified", facts | {"scores": table})
 
 
 if __name__ == "__main__":

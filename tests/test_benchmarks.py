@@ -1,9 +1,45 @@
-"""What the benchmarks compute by themselves."""
+"""What the studies compute by themselves, and what they keep."""
 
+import pytest
 import torch
 
 from fuzzydiff_lite.networks import load_net, save_net
-from studies import elbo, restoration
+from studies import common, elbo, restoration
+
+
+def test_a_part_is_made_once_unless_something_decisive_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "RUNS", tmp_path)
+    made = []
+
+    def kept(part="×4, ddnm", **how):
+        return common.kept("compare", part, lambda: made.append(1) or len(made), **how)
+
+    assert [kept(), kept(), kept(weights="other"), kept("×8, ddnm"), kept(steps=5)] == [
+        1, 1, 2, 3, 4,
+    ]  # fmt: skip
+    assert kept(steps=5) == 4 and kept(steps=5, anew=True) == kept(steps=5) == 5
+    assert len(list((tmp_path / "compare").iterdir())) == 4
+
+
+def test_an_interrupted_part_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "RUNS", tmp_path)
+
+    def half(value, file):
+        file.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", half)
+        with pytest.raises(KeyboardInterrupt):
+            common.kept("sweep", "hole", int)
+    assert common.kept("sweep", "hole", int) == 0
+    assert [file.suffix for file in (tmp_path / "sweep").iterdir()] == [".pt"]
+
+
+def test_stretches_of_pictures_are_kept_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "RUNS", tmp_path)
+    x = common.kept_in_parts("samples", "mono", torch.arange, 5, 2)
+    assert x.tolist() == [0, 1, 2, 3, 4] and len(list((tmp_path / "samples").iterdir())) == 3
 
 
 def test_the_chain_is_exact_for_terms_that_fall_like_a_power():

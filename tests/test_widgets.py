@@ -14,7 +14,7 @@ from fuzzydiff_lite import GaussianPrior, Noise, Walk, load_prior, masks, run
 from fuzzydiff_lite.data import to_tensor
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.show.widgets import Explorer, label, load_grid, make_grid, save_grid
-from studies import grids
+from studies import common, grids
 
 BOOK = Path(__file__).parents[1] / "book"
 AXES = {"m": [0, 0.5, 1.0], "mask": ["box", "half"], "J": [1, 2]}
@@ -214,7 +214,9 @@ def one_by_one(prior, picture, mask, m, J):
     return grids.frame(x, picture, mask, J)
 
 
-def test_baking_in_batches_gives_the_frames_one_by_one_and_goes_on_where_it_stopped(tmp_path):
+def test_baking_in_batches_gives_the_frames_one_by_one_and_goes_on_where_it_stopped(
+    tmp_path, monkeypatch
+):
     axes = {"picture": ["astronaut", "person 2"], "mask": ["box", "half"]}
     axes |= {"m": [0, 0.5, 1], "J": [1, 2]}
     prior = GaussianPrior(torch.zeros(3, 64, 64), 0.1)
@@ -225,13 +227,14 @@ def test_baking_in_batches_gives_the_frames_one_by_one_and_goes_on_where_it_stop
             torch.testing.assert_close(next(pictures), both[..., 64:])
             calls = grids.STEPS * repeats - repeats + 1
             assert f"; {calls} network calls" in text and ("exact" in text) == (m == 1)
-    file, cache = tmp_path / "grid.json", tmp_path / "cache"
-    grids.bake(prior, axes | {"J": [1]}, file, cache, "0")
+    monkeypatch.setattr(common, "RUNS", tmp_path)
+    file, cache = tmp_path / "grid.json", tmp_path / "grids"
+    grids.bake(prior, axes | {"J": [1]}, file, "0")
     (half_done,) = cache.iterdir()
     written = half_done.stat().st_mtime_ns
-    grids.bake(prior, axes, file, cache, "0")
+    grids.bake(prior, axes, file, "0")
     assert half_done.stat().st_mtime_ns == written and len(list(cache.iterdir())) == 2
-    grids.bake(prior, axes, file, cache, "other weights")
+    grids.bake(prior, axes, file, "other weights")
     assert len(list(cache.iterdir())) == 4
     assert load_grid(file, axes).tile == (128, 64)
     assert json.loads(file.read_text())["weights_sha256"] == "other weights"
