@@ -13,96 +13,34 @@ file, 4 000 more for the shipped one. Each set of faces is kept in `runs/elbo` w
 so that an interrupted run goes on where it stopped.
 """
 
-import io
 import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from safetensors import safe_open
-from torch import Tensor
 
-from fuzzydiff_lite import Noise, Prior, Schedule
+from fuzzydiff_lite import Prior, Schedule
 from fuzzydiff_lite.assets import FOLDER
-from fuzzydiff_lite.data import from_uint8, load_faces64, to_image
-from fuzzydiff_lite.metrics.elbo import step_term, top_term
-from fuzzydiff_lite.networks import SHA256, TONES, FaceNet, load_net, sha256
-from fuzzydiff_lite.steps import noise_to
+from fuzzydiff_lite.networks import TONES, FaceNet, load_net, sha256
+from studies.common import DATA, SHIPPED, kept, write
+from studies.elbo_faces import Faces, training_faces, validation_faces, webp
+from studies.elbo_terms import (
+    LEVELS,
+    TABLE,
+    VARIANCES,
+    Rows,
+    bound,
+    interpolation_error,
+    measure,
+    standard_error,
+    summary,
+)
 
-ROOT = Path(__file__).parents[1]
-FILE, PARTS = ROOT / "book" / "data" / "elbo.json", ROOT / "runs" / "elbo"
-TABLE = [10, 50, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 950]
-LEVELS = sorted({round(10 ** (3 * i / 33)) for i in range(34)} | {2, 3} | set(TABLE))
+FILE = DATA / "elbo.json"
 AGAINST_START = [150, 300, 500]
-VARIANCES = ("beta-tilde", "beta")
-
-# Noise error and terms in bits per dimension by name, each (levels, B); L_T as "top", (B,).
-Rows = dict[str, Tensor]
-
-
-class Faces(NamedTuple):
-    """The validation faces, (n, 3, 64, 64): in colour from Congress and then London, and
-    monochrome ones, of which the first `bound_mono` are those whose bound is measured.
-    """
-
-    colour: Tensor
-    london: int
-    mono: Tensor
-    bound_mono: int
-
-
-def measure(prior: Prior, faces: Tensor, levels: list[int], first: int = 0) -> Rows:
-    """Everything about the faces at each level.
-
-    The noise is that of the level and of the face, the first of which has the stream `first`.
-    """
-    rows, alpha_bar = {"eps_mse": [], "beta-tilde": [], "beta": []}, prior.schedule.alpha_bar
-    for t in levels:
-        x = noise_to(faces, Noise(t, first).like(faces), alpha_bar[t])
-        guess = torch.cat([prior.x0(part.to(prior.device), t).cpu() for part in x.split(32)])
-        rows["eps_mse"].append((guess - faces).square().mean((1, 2, 3)) * prior.schedule.snr[t])
-        guess = guess.clamp(-1, 1)
-        for variance in VARIANCES:
-            term = step_term(faces, x, guess, alpha_bar[t], alpha_bar[t - 1], variance)
-            rows[variance].append(term)
-    stacked = {name: torch.stack(values) for name, values in rows.items()}
-    return stacked | {"top": top_term(faces, alpha_bar[-1])}
-
-
-def chain(levels: list[int], rows: Tensor) -> Tensor:
-    """The sum of L_{t-1} over t = 2..T, (B,), from rows (len(levels), B) from level 1 on."""
-    logs, every = np.log(levels[1:]), np.log(np.arange(2, levels[-1] + 1))
-    sums = [np.exp(np.interp(every, logs, np.log(face))).sum() for face in rows[1:].T.numpy()]
-    return torch.tensor(sums)
-
-
-def bound(rows: Rows, variance: str) -> Tensor:
-    """The negative bound of each face, from rows at LEVELS, (B,)."""
-    return rows["top"] + chain(LEVELS, rows[variance]) + rows[variance][0]
-
-
-def summary(rows: Rows) -> dict:
-    """Means over the faces, by level and added up, and the whole bound's standard error."""
-    result = {"eps_mse": rows["eps_mse"].mean(1).tolist(), "top": rows["top"].mean().item()}
-    for variance in VARIANCES:
-        whole = bound(rows, variance)
-        result[variance] = {
-            "terms": rows[variance].mean(1).tolist(),
-            "steps": chain(LEVELS, rows[variance]).mean().item(),
-            "decoder": rows[variance][0].mean().item(),
-            "bound": whole.mean().item(),
-            "standard_error": standard_error(whole),
-        }
-    return result
-
-
-def standard_error(values: Tensor) -> float:
-    """Of the mean of the values, (n,)."""
-    return (values.std() / len(values) ** 0.5).item()
 
 
 def parts(colour: Prior, mono: Prior, faces: Faces) -> dict[str, Callable[[], Rows]]:
@@ -178,74 +116,29 @@ def by_tone(net: FaceNet) -> list[Prior]:
     ]
 
 
-def kept(stamp: str, name: str, work: Callable[[], Rows]) -> Rows:
-    """What `work` returns, and "seconds", from `runs/elbo` where these weights have left it."""
-    file = PARTS / f"{stamp[:16]}-{name}.pt"
-    saved = torch.load(file) if file.is_file() else {}
-    if saved.get("levels") != [LEVELS, TABLE]:
-        began = time.monotonic()
-        saved = work() | {"levels": [LEVELS, TABLE]}
-        saved["seconds"] = time.monotonic() - began
-        PARTS.mkdir(parents=True, exist_ok=True)
-        torch.save(saved, file.with_suffix(".new"))
-        file.with_suffix(".new").rename(file)
-        print(f"{stamp[:8]}, {name}: {saved['seconds']:.0f} s", flush=True)
-    return saved
-
-
-def interpolation_error(prior: Prior, faces: Tensor) -> float:
-    """Relative error of `chain` against the sum over every level."""
-    every = list(range(1, prior.schedule.T + 1))
-    rows = measure(prior, faces, every)["beta-tilde"]
-    some = rows[torch.tensor(LEVELS) - 1]
-    return (chain(LEVELS, some).mean() / rows[1:].sum(0).mean() - 1).item()
-
-
-def webp(face: Tensor) -> float:
-    """Bits per dimension of a face (3, H, W) in a lossless WebP file, its header included."""
-    file = io.BytesIO()
-    to_image(face).save(file, "webp", lossless=True, quality=100, method=6)
-    return 8 * len(file.getvalue()) / face.numel()
-
-
-def select(split: str, tone: str, **wanted: str) -> Tensor:
-    """The faces of a split of faces64 and a tone, (n, 3, 64, 64) in [-1, 1]."""
-    return from_uint8(load_faces64(split=split, tone=tone, **wanted)[0])
-
-
-def validation_faces() -> Faces:
-    """All of them, every third monochrome one before the others."""
-    london, mono = select("val", "colour", source="london"), select("val", "mono")
-    colour = torch.cat([select("val", "colour", source="congress"), london])
-    third = torch.arange(len(mono)) % 3 == 0
-    return Faces(colour, len(london), torch.cat([mono[third], mono[~third]]), int(third.sum()))
-
-
-def training_faces() -> Tensor:
-    """Colour faces spread over the training set, as many of each source as for validation."""
-    picked = []
-    for source in ("congress", "london"):
-        count = len(select("val", "colour", source=source))
-        faces = select("train", "colour", source=source)
-        picked.append(faces[:: len(faces) // count][:count])
-    return torch.cat(picked)
+def timed(work: Callable[[], Rows]) -> Rows:
+    """What `work` returns, and "seconds"."""
+    began = time.monotonic()
+    rows = work()
+    return rows | {"seconds": time.monotonic() - began}
 
 
 def main(files: list[Path]) -> None:
     """All weights' table; in detail what the shipped pay for colour faces, new and known."""
     torch.backends.cudnn.allow_tf32 = False  # float32 means it
-    stamp = SHA256["faces64"]
     # Bad files are refused before any work.
     nets = [(path.stem, *open_net(path), sha256(path)) for path in files]
-    nets.append(("faces64", load_net(), open_net(FOLDER / "faces64.safetensors")[1], stamp))
+    nets.append(("faces64", load_net(), open_net(FOLDER / "faces64.safetensors")[1], SHIPPED))
     faces, train = validation_faces(), training_faces()
-    rows = []
+    rows, levels = [], {"levels": LEVELS, "table": TABLE}
     for name, net, seen, sha in nets:
         works = parts(*by_tone(net), faces)
-        done = {part: kept(sha, part, work) for part, work in works.items()}
+        how = {"weights": sha, **levels}
+        done = {part: kept("elbo", part, timed, work, **how) for part, work in works.items()}
         row = {"name": name, "weights_sha256": sha, "images_seen": seen}
         rows.append(row | by_group(done, faces.london))
-    on_train = kept(stamp, "train", lambda: measure(by_tone(net)[0], train, LEVELS))
+    colour = by_tone(net)[0]
+    on_train = kept("elbo", "train", timed, lambda: measure(colour, train, LEVELS), **levels)
     gaussian = load_net().gaussian()
     by_gaussian = {part: work() for part, work in parts(gaussian, gaussian, faces).items()}
 
@@ -255,9 +148,7 @@ def main(files: list[Path]) -> None:
     same = [before.get("levels"), validation["levels"]] == [LEVELS, TABLE]
     table = merged(validation["weights"] if same else [], rows[:-1], rows[-1])
     n = {"colour": len(faces.colour), "mono": len(faces.mono), "london": faces.london}
-    result = {
-        "weights_sha256": stamp,
-        "command": "python -m studies.elbo",
+    facts = {
         "faces": {"val": len(faces.colour), "train": len(train)},
         "levels": LEVELS,
         "prior": summary(done["colour"]),
@@ -276,8 +167,7 @@ def main(files: list[Path]) -> None:
         },
         "seconds": round(sum(part["seconds"] for part in [*done.values(), on_train])),
     }
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(result, indent=1) + "\n")
+    write(FILE, "elbo", facts)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fuzzydiff_lite.networks import load_net, save_net
-from studies import common, elbo, restoration
+from studies import common, elbo, elbo_terms, restoration
 
 
 def test_a_part_is_made_once_unless_something_decisive_changes(tmp_path, monkeypatch):
@@ -45,8 +45,8 @@ def test_stretches_of_pictures_are_kept_one_by_one(tmp_path, monkeypatch):
 def test_the_chain_is_exact_for_terms_that_fall_like_a_power():
     every = torch.arange(1, 1001, dtype=torch.float64)
     terms = torch.stack([0.5 * every**-1.3, 2 * every**-0.7], 1)
-    some = terms[torch.tensor(elbo.LEVELS) - 1]
-    chained = elbo.chain(elbo.LEVELS, some)
+    some = terms[torch.tensor(elbo_terms.LEVELS) - 1]
+    chained = elbo_terms.chain(elbo_terms.LEVELS, some)
     torch.testing.assert_close(chained, terms[1:].sum(0), rtol=1e-10, atol=0)
 
 
