@@ -11,7 +11,6 @@ folder for temporary files: the first calls of a second run are quicker.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -20,16 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.exc import BackendCompilerFailed
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.speed import seconds
+from benchmarks.machine import yardsticks
+from benchmarks.speed import in_turns, seconds
 from fuzzydiff_lite import Noise, load_prior
 
-BATCHES, ROUNDS, REPEATS = (1, 8, 64), 2, 3
+BATCHES = (1, 8, 64)
 PICTURES = {"cpu": 64, "cuda": 2048}  # in one timing
-SIDE = {"cpu": 2048, "cuda": 8192}  # of the matrices
-WIDE = {"cpu": (8, 256), "cuda": (64, 1024)}  # convolution: 32 x 32 pictures, and channels
 TOLERANCE = {torch.float32: 0.005, torch.bfloat16: 0.05}  # of v, whose values are about 1
 # Of torch.compile, by what the table calls them.
 MODES = {"compiled": "default", "CUDA graph": "reduce-overhead"}
@@ -87,20 +84,6 @@ def flops(net: nn.Module, asked: tuple) -> int:
     return counter.get_total_flops()
 
 
-def yardsticks(dtype: torch.dtype, device: str) -> dict[str, tuple[Callable[[], Tensor], int]]:
-    """What a machine multiplies fastest: {name: (work, its operations)}."""
-    side, (batch, width) = SIDE[device], WIDE[device]
-    a, b = torch.randn(2, side, side, device=device).to(dtype)
-    x = torch.randn(batch, width, 32, 32, device=device)
-    kernels = torch.randn(width, width, 3, 3, device=device)
-    x, kernels = (z.to(dtype, memory_format=torch.channels_last) for z in (x, kernels))
-    count = 2 * batch * 32**2 * 9 * width**2
-    return {
-        "product": (lambda: a @ b, 2 * side**3),
-        "convolution": (lambda: conv2d(x, kernels, padding=1), count),
-    }
-
-
 def difference(way: Way, run: Callable, asked: tuple, expected: Tensor) -> float:
     """The largest difference from what is expected.
 
@@ -113,21 +96,6 @@ def difference(way: Way, run: Callable, asked: tuple, expected: Tensor) -> float
             f"it differs by {largest:.3g}"
         )
     return largest
-
-
-def in_turns(works: dict[object, tuple[Callable, int]], device: str) -> dict[object, float]:
-    """Median seconds a call of `works`, {name: (function, calls a timing)}, over all rounds."""
-
-    def repeated(work: Callable, calls: int) -> None:
-        for _ in range(calls):
-            work()
-
-    took = {name: [] for name in works}
-    for _ in range(ROUNDS):
-        for name, (work, calls) in works.items():
-            timed = partial(repeated, work, calls)
-            took[name] += [seconds(timed, device) / calls for _ in range(REPEATS)]
-    return {name: statistics.median(values) for name, values in took.items()}
 
 
 @torch.no_grad()

@@ -66,6 +66,23 @@ def seconds(work: Callable, device: str) -> float:
     return time.perf_counter() - start
 
 
+def in_turns(
+    works: dict[object, tuple[Callable, int]], device: str, rounds: int = 2, repeats: int = 3
+) -> dict[object, float]:
+    """Median seconds a call of `works`, {name: (function, calls a timing)}, over all rounds."""
+
+    def repeated(work: Callable, calls: int) -> None:
+        for _ in range(calls):
+            work()
+
+    took = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, (work, calls) in works.items():
+            timed = partial(repeated, work, calls)
+            took[name] += [seconds(timed, device) / calls for _ in range(repeats)]
+    return {name: statistics.median(values) for name, values in took.items()}
+
+
 def bare_loop(prior, x: Tensor, calls: int, gradient: bool = False) -> None:
     """The network `calls` times, each with one number's gradient: no sampler can be faster."""
     levels = torch.full((len(x),), 500, device=x.device)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from benchmarks import network, speed
+from benchmarks import machine, network, speed
 from fuzzydiff_lite import GaussianPrior
 from fuzzydiff_lite.networks import FaceNet
 from fuzzydiff_lite.networks.unet import Attention
@@ -104,8 +104,8 @@ def test_the_table_has_a_line_for_each_way_but_those_that_cannot_be_compiled(
     monkeypatch, capsys
 ):
     monkeypatch.setattr(network, "PICTURES", {"cpu": 2})
-    monkeypatch.setattr(network, "SIDE", {"cpu": 16})
-    monkeypatch.setattr(network, "WIDE", {"cpu": (1, 4)})
+    monkeypatch.setattr(machine, "SIDE", {"cpu": 16})
+    monkeypatch.setattr(machine, "WIDE", {"cpu": (1, 4)})
 
     def no_compiler(graph, examples):
         raise RuntimeError("no C++ compiler")
