@@ -10,7 +10,7 @@ MEASURE = people samples sweep compare resampling attention grids strength resto
 	elbo cover painter
 MEASURES = $(MEASURE:%=measure-%)
 
-.PHONY: book lab html test train bench measure clean $(MEASURES)
+.PHONY: book lab html test train bench measure check-studies clean $(MEASURES)
 
 book: html  ## build the book and read it in a browser
 	$(BIN)/python book/_ext/serve.py _build/html
@@ -42,6 +42,9 @@ $(MEASURES): measure-%: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.$*
 
 measure-cover measure-grids measure-painter: measure-people  # they restore those people
+
+check-studies: $(READY)  ## whether what the studies have left is what the book and the presets say
+	$(BIN)/python -m pytest tests -m studies
 
 clean:  ## what was built; the environment and trained weights stay
 	rm -rf _build .pytest_cache .ruff_cache
