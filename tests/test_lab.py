@@ -14,11 +14,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from test_pages import browser, opened  # noqa: F401 (a fixture)
+from test_pages import opened
 
 pytestmark = pytest.mark.pages
 
-CHAPTER = Path(__file__).parents[1] / "book/fuzzy/fuzzy.ipynb"
+BOOK = Path(__file__).parents[1] / "book"
+CHAPTER = "fuzzy/fuzzy.ipynb"
 TOKEN = "0123456789"
 OPTIONS = ["--no-browser", "--allow-root", "--port=0", f"--IdentityProvider.token={TOKEN}"]
 OPTIONS += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
@@ -87,14 +88,14 @@ class Shown:
         return self.picture.get_attribute("src"), self.line.inner_text()
 
 
-def test_sliders_for_m_and_J_move_picture_and_text(browser, tmp_path):  # noqa: F811
+def test_sliders_for_m_and_J_move_picture_and_text(browser, tmp_path):
     book, home = tmp_path / "book", tmp_path / "home"
-    book.mkdir()
+    (book / CHAPTER).parent.mkdir(parents=True)
     home.mkdir()
-    (book / "data").symlink_to(CHAPTER.parent / "data")
-    nbformat.write(excerpt(nbformat.read(CHAPTER, as_version=4)), book / "excerpt.ipynb")
+    (book / "data").symlink_to(BOOK / "data")
+    nbformat.write(excerpt(nbformat.read(BOOK / CHAPTER, as_version=4)), book / CHAPTER)
     with jupyter_lab(book, home) as lab:
-        url = f"{lab}/tree/excerpt.ipynb?token={TOKEN}"
+        url = f"{lab}/tree/{CHAPTER}?token={TOKEN}"
         with opened(browser, url) as (page, faults):
             page.set_default_timeout(1000 * SECONDS)
             box = page.locator(".jp-MarkdownCell .myst-admonition")
