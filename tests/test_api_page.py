@@ -44,6 +44,11 @@ def test_a_module_on_the_page_has_names_and_a_docstring_for_each(name, imported)
             "See Eq. (a-b) and (c),\nbook/prior/posterior.",
             "See Eq. :eq:`a-b` and :eq:`c`,\n:doc:`/book/prior/posterior`.",
         ),
+        (
+            "In book/fuzzy/fuzzy, of book/data/a_b.json.",
+            r"In :doc:`/book/fuzzy/fuzzy`, of book/data/a\_b.json.",
+        ),
+        ("Such as::\n\n    a |= b", "Such as::\n\n    a |= b"),
     ],
 )
 def test_a_docstring_is_marked(words, marked):

@@ -12,7 +12,8 @@ from types import ModuleType
 LINKED = ["schedule", "walk", "steps", "noise", "basis", "priors", "operators", "samplers"]
 CITED = r"\([a-z0-9-]+\)"
 CITATION = rf"Eq\.\s{CITED}(?:(?:,| and|, and)\s{CITED})*,\sbook/\w+/\w+"
-PARTS = re.compile(rf"(`[^`]+`|{CITATION})")
+CHAPTER = r"\bbook/\w+/\w+\b(?!\.\w)"  # no file with an ending
+PARTS = re.compile(rf"(`[^`]+`|{CITATION}|{CHAPTER})")
 
 
 def public(module: ModuleType) -> list[str]:
@@ -38,15 +39,23 @@ def links() -> dict[str, str]:
 
 
 def marked(part: str, names: dict[str, str]) -> str:
-    """A part of a docstring in reStructuredText: a name, code, a citation, or words."""
+    """A part of a docstring in reStructuredText: a name, code, a citation, or words.
+
+    Indented lines are code too, after a `::`, and stay as they are.
+    """
     if part.startswith("`"):
         name = part.strip("`")
         code = f":py:obj:`{name} <{names[name]}>`" if name in names else f"`{part}`"
         return code + "\\ "  # an end of markup, which a letter may follow
-    if not re.fullmatch(CITATION, part):
-        return re.sub(r"([\\*|_])", r"\\\1", part)
+    if not re.fullmatch(rf"{CITATION}|{CHAPTER}", part):
+        return re.sub(r"(?m)^(?! {4}).+", lambda line: escaped(line[0]), part)
     part = re.sub(r"\(([a-z0-9-]+)\)", r":eq:`\1`", part)
     return re.sub(r"(book/\w+/\w+)", r":doc:`/\1`", part)
+
+
+def escaped(words: str) -> str:
+    """Words without markup."""
+    return re.sub(r"([\\*|_])", r"\\\1", words)
 
 
 def mark(app, what, name, thing, options, lines):
