@@ -2,8 +2,8 @@
 dimension.
 
 The negative bound on -log p(x_0) is L_T + sum of L_{t-1} + L_0 (Eq. (elbo-terms),
-book/prior/elbo): one term for the top of the chain and one for each step (t, s) down to level 0.
-Everything here is computed in float64.
+book/prior/elbo): one term for the top of the chain and one for each step (t, s) down to level
+0. Everything here is computed in float64.
 """
 
 from __future__ import annotations
@@ -96,27 +96,27 @@ def top_term(x0: Tensor, alpha_bar_T) -> Tensor:
 def step_term(
     x0: Tensor,
     x: Tensor,
-    guess: Tensor,
+    x0_hat: Tensor,
     alpha_bar_t,
     alpha_bar_s,
     variance="beta-tilde",
     eight_bit=True,
 ) -> Tensor:
-    """The term of the step from `x` at level t to s, where the prior's E[x0 | x_t] is `guess`.
+    """The term of the step from `x` at level t to s, where the prior predicts `x0_hat`.
 
     All three (B, ...); returns bits per dimension, (B,). For s > 0 the KL term L_{t-1}; for the
     step to level 0 L_0 = -log p(x_0 | x_1), of 8-bit values or, without `eight_bit`, of a
     density. Eq. (elbo-terms), book/prior/elbo.
     """
-    x0, x, guess = x0.double(), x.double(), guess.double()
+    x0, x, x0_hat = x0.double(), x.double(), x0_hat.double()
     sigma2 = step_variance(alpha_bar_t, alpha_bar_s, variance)
     if alpha_bar_s < 1:
         mean_q, beta_tilde = posterior(x, x0, alpha_bar_t, alpha_bar_s)
-        mean_p, _ = posterior(x, guess, alpha_bar_t, alpha_bar_s)
+        mean_p, _ = posterior(x, x0_hat, alpha_bar_t, alpha_bar_s)
         return bits_per_dim(kl_gaussian(mean_q, beta_tilde, mean_p, sigma2))
     if eight_bit:
-        return bits_per_dim(-decoder(x0, guess, sigma2))
-    return bits_per_dim((x0 - guess) ** 2 / (2 * sigma2) + math.log(2 * math.pi * sigma2) / 2)
+        return bits_per_dim(-decoder(x0, x0_hat, sigma2))
+    return bits_per_dim((x0 - x0_hat) ** 2 / (2 * sigma2) + math.log(2 * math.pi * sigma2) / 2)
 
 
 def terms(
@@ -133,17 +133,17 @@ def terms(
 
     `x0` (B, *prior.shape); `levels` fall to 0 as from `Schedule.levels`. Row 0 is L_T, the
     others belong to the steps in their order, the last one is the decoder: the sum over rows
-    estimates the bound, from one noise per step without bias. `clip` clamps the prior's guess
-    to [-1, 1], as the samplers do. One network call per step.
+    estimates the bound without bias, from one noise for each step. `clip` clamps the predicted
+    clean picture to [-1, 1], as the samplers do. One network call per step.
     Eq. (elbo-terms), book/prior/elbo.
     """
     alpha_bar = prior.schedule.alpha_bar
     rows = [top_term(x0, alpha_bar[levels[0]])]
     for t, s in pairwise(levels):
         x = noise_to(x0, noise.like(x0), alpha_bar[t])
-        guess = prior.x0(x, t)
-        guess = guess.clamp(-1, 1) if clip else guess
-        rows.append(step_term(x0, x, guess, alpha_bar[t], alpha_bar[s], variance, eight_bit))
+        x0_hat = prior.x0(x, t)
+        x0_hat = x0_hat.clamp(-1, 1) if clip else x0_hat
+        rows.append(step_term(x0, x, x0_hat, alpha_bar[t], alpha_bar[s], variance, eight_bit))
     return torch.stack(rows)
 
 
@@ -198,7 +198,7 @@ def gaussian_likelihood(prior: GaussianPrior, x0: Tensor) -> Tensor:
 
 
 def _spectrum(prior: GaussianPrior) -> tuple[Tensor, Tensor]:
-    """The variances of the Gaussian that differ, and the share of all directions that has each."""
+    """The different variances of the Gaussian, and the share of directions that has each."""
     d, k = prior.directions.shape
     variances = prior.variances.double().cpu()
     if k == d:

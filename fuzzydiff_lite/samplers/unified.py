@@ -66,10 +66,10 @@ def unified(
             continue
         x0, eps, _ = predict(prior, x, t, clip)
         w, p, q, r = rule(alpha_bar[t], alpha_bar[s])
-        guess, old, fresh, context = map(
+        predicted, old, fresh, context = map(
             basis.V_adjoint, (x0, eps, noise.like(x), other.like(x))
         )
-        clean = alpha_bar[s].sqrt() * (guess + w * (given - guess))
+        clean = alpha_bar[s].sqrt() * (predicted + w * (given - predicted))
         c = clean + p * old + q * fresh + r * context  # (one-formula)
         x = basis.V(c)
         yield Step(s, x, x0, left)
