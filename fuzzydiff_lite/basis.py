@@ -1,4 +1,4 @@
-"""Orthonormal bases of pictures, to give trust to frequencies instead of pixels."""
+"""Orthonormal bases of pictures, so that the map m can weigh frequencies instead of pixels."""
 
 from __future__ import annotations
 
@@ -104,11 +104,12 @@ class Basis:
         return on(self._back, c.device, c.dtype) @ c @ on(self.matrix, c.device, c.dtype)
 
     def weights(self, bands: Sequence[float], pixels: Tensor | None = None) -> Tensor:
-        """A map of trust over the coefficients, from one weight a band, lowest first.
+        """A map m over the coefficients, from one weight for each band, lowest first.
 
         It is (1 | B, 1 | C, size, size). With a map `pixels` of such a shape the weight of each
-        coefficient is multiplied by the mean of that map under its wave squared, so that a
-        wavelet is trusted as its place is. All weights lie in [0, 1].
+        coefficient is multiplied by a mean of that map, over the pixels that its wave covers,
+        each counted by the square of the wave there. So a wavelet is kept as far as its place
+        in the picture is. All weights lie in [0, 1].
 
         Raises ValueError for another number of bands, a map of another shape, and weights
         outside [0, 1] or NaN. Eq. (coefficient-weights), book/fuzzy/frequency.
@@ -120,12 +121,12 @@ class Basis:
             )
         weights = bands[self.bands][None, None]
         if pixels is None:
-            return _trusted(weights)
+            return _in_range(weights)
         size, given = len(self.matrix), tuple(pixels.shape)
         if pixels.ndim != 4 or given[2:] != (size, size):
             raise ValueError(f"a map (B, C, {size}, {size}) is wanted, got {given}")
-        weights, power = _trusted(weights).to(pixels), self.matrix.square().to(pixels)
-        return weights * (power @ _trusted(pixels) @ power.T).clamp(max=1)  # but for rounding
+        weights, power = _in_range(weights).to(pixels), self.matrix.square().to(pixels)
+        return weights * (power @ _in_range(pixels) @ power.T).clamp(max=1)  # but for rounding
 
 
 def _power_of_two(size):
@@ -134,7 +135,7 @@ def _power_of_two(size):
     return size
 
 
-def _trusted(weights):
+def _in_range(weights):
     if not ((weights >= 0) & (weights <= 1)).all():
         raise ValueError("weights must lie in [0, 1] and have no NaN")
     return weights

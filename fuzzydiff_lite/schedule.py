@@ -84,9 +84,10 @@ class Schedule:
         """The levels to visit, `steps` + 1 of them, falling from T to 0; all without `steps`.
 
         With a level `start` they begin there, and go on with those of the same `steps` that lie
-        below it. Levels are crowded near 0 by the `spacing` "quadratic", and evenly spaced by
-        "uniform". Others have published levels of their own: "leading", "trailing" and
-        "linspace" are those of the library diffusers, "diffpir" those of DiffPIR's program.
+        below it. The `spacing` "uniform" spaces them evenly, "quadratic" crowds them near 0;
+        "leading", "trailing" and "linspace" are the levels of the library diffusers, "diffpir"
+        those of DiffPIR's program.
+
         Raises ValueError for another spacing and for steps that are not a whole number from 1
         to T. Eq. (levels), book/prior/sampling.
         """

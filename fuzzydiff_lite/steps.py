@@ -98,10 +98,11 @@ def spectral_step(
     """One step to level s where each coefficient of the measurement has noise of its own.
 
     All arguments are coefficients: of the clean picture `x0`, of its noise `eps`, of fresh
-    noise `z` and of A† y, with the standard deviation `std` of the noise in the latter,
-    infinite where nothing was measured. Where the measurement is cleaner than the level, a
-    share `eta_b` of it replaces x0 and the noise that is missing is added; where it is not, it
-    only steers the noise; where there is none, the step is `mix_step`.
+    noise `z` and of `y`, which is A† of the measurement, with the standard deviation `std` of
+    its noise, infinite where nothing was measured. Where that noise is less than the level's, a
+    share `eta_b` of y replaces x0, and the noise that is missing is added. Where it is more,
+    (y - x0) / std takes the place of the old noise. Where nothing was measured, the step is
+    `mix_step`.
 
     Source: Kawar et al. 2022, Eq. 7 and 8; Eq. (ddrm-update), book/restoring/ddrm.
     """
@@ -117,9 +118,10 @@ def spectral_step(
 class Prediction(NamedTuple):
     """What a prior predicts of a noisy picture: its clean picture `x0` and its noise `eps`.
 
-    Both have the shape of the picture. `between`, of that shape too, says where the variance of
-    a step lies that the network has learned: 0 is beta-tilde, 1 is beta, between them it goes
-    by the logarithm (Nichol & Dhariwal 2021, Eq. 15). None for a network that learned none.
+    Both have the shape of the picture. `between`, of that shape too, is the variance that the
+    network has learned for a step, on a scale from 0, which is beta-tilde, to 1, which is beta;
+    the scale is that of the logarithm (Nichol & Dhariwal 2021, Eq. 15). It is None for a
+    network that has learned no variance.
     """
 
     x0: Tensor
@@ -214,9 +216,10 @@ def fusion_weight(share, alpha_bar_t, alpha_bar_s, variance, rescale=True) -> Te
 
     It is the fusion after the step from level t to s. `share` in [0, 1], a number or a map; 0
     gives 0 and 1 gives 1. The step draws a picture towards the prior's mean, the fusion draws
-    it towards the given one; with this weight both are in balance wherever the share kept is
-    `share`. Exact for pictures that are normal with `variance`, whatever the levels and however
-    often each is visited. `rescale` says which `fuse` the weight is for.
+    it back towards the given one. With this weight the two are in balance where the picture
+    lies `share` of the way from the mean to the given one. Exact for pictures that are normal
+    with `variance`, whatever the levels and however often each is visited. `rescale` says which
+    `fuse` the weight is for.
 
     Eq. (step-pull) and (fusion-weight), book/fuzzy/fuzzy.
     """

@@ -11,12 +11,13 @@ from .schedule import Schedule
 
 @dataclass(frozen=True)
 class Walk:
-    """Which levels a sampler visits, said without a schedule.
+    """Which levels a sampler visits, and which of them more than once.
 
-    `steps` levels, `spacing` and `start` are those of `Schedule.levels`; without steps every
+    `steps`, `spacing` and `start` choose levels as `Schedule.levels` does; without steps every
     level is visited. Or `levels` are the ones to visit: whole numbers that fall to 0. Stretches
-    of `jump` steps are walked `repeats` times, see `travel`. A sampler takes a walk, a number
-    of steps, or a list of levels: 50, Walk(50, repeats=5), [1000, 600, 300, 100, 0].
+    of `jump` steps are walked `repeats` times, see `travel`. Where a sampler takes a walk, it
+    also takes a number of steps or a list of levels: `50`, `Walk(50, repeats=5)`,
+    `[1000, 600, 300, 100, 0]`.
     """
 
     steps: int | None = None

@@ -81,7 +81,7 @@ def text(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
 
 
 def noise(x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-    """A patch of 1/4 to 1/2 the side with white noise of deviation 0.5, clipped to [-1, 1]."""
+    """A patch of 1/4 to 1/2 the side with white noise of std 0.5, clipped to [-1, 1]."""
     truth = _patch(_uniform(noise, x, 4), x)
     grain = (noise or Noise()).branch(BRANCH).branch(1).like(x)
     return (x + 0.5 * truth * grain).clamp(-1, 1), truth

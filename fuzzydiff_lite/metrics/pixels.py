@@ -43,8 +43,8 @@ def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
 def auroc(score: Tensor, truth: Tensor) -> float:
     """The chance that a pixel where `truth` is above 0 scores higher than one where it is not.
 
-    Of equal scores half count. Both tensors have one shape. Area under the receiver operating
-    characteristic.
+    This is the area under the receiver operating characteristic. Equal scores count as half.
+    `score` and `truth` have one shape, whatever it is. NaN where all pixels are alike.
     """
     score, truth = score.flatten().double(), truth.flatten() > 0
     _, place, count = score.unique(return_inverse=True, return_counts=True)
@@ -54,7 +54,12 @@ def auroc(score: Tensor, truth: Tensor) -> float:
 
 
 def average_precision(score: Tensor, truth: Tensor) -> float:
-    """The mean precision over pixels with `truth` 1, not 0, each at its score as threshold."""
+    """The mean, over the pixels with `truth` 1, of the precision at their score.
+
+    The precision at a score is the share of pixels with truth 1 among all that score at least
+    as high. `score` and `truth`, which is 0 or 1, have one shape. NaN where truth is 0
+    everywhere.
+    """
     score, truth = score.flatten().double(), truth.flatten().double()
     levels, place = score.neg().unique(return_inverse=True)  # from the highest score down
     hits = torch.zeros(len(levels)).double().index_add(0, place, truth)

@@ -81,9 +81,9 @@ class FaceNet(nn.Module):
     """Predicts v from a noisy face, its level and its tone: `net(x, t, tone)`.
 
     x (B, 3, size, size); t (B,) levels 1..T; tone (B,) indices into `TONES`; returns v, shape
-    of x. v is the Gaussian's answer plus what the U-Net adds to it; a new network adds nothing.
-    The network has three `widths`, for grids of size/2, size/4 and size/8, with attention on
-    the last two.
+    of x. v is what a Gaussian of faces predicts, plus what the U-Net adds to it; a new network
+    adds nothing. The U-Net has three `widths`, its channels on grids of size/2, size/4 and
+    size/8, with attention on the last two. Eq. (v-prediction), book/prior/denoiser.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class FaceNet(nn.Module):
         return GaussianPrior(mean, self.gauss_rest, self.gauss_directions, self.gauss_variances)
 
     def gaussian_x0(self, x: Tensor, t: Tensor) -> Tensor:
-        """The Gaussian's guess of the clean picture, shape of x.
+        """The clean picture that the Gaussian predicts of x at level t, shape of x.
 
         Eq. (gaussian-denoiser), book/prior/denoiser.
         """

@@ -18,8 +18,9 @@ LOST = 0.01
 class Blur(Operator):
     """Convolution with a `kernel` (k, k), k odd and at most `size`.
 
-    The picture repeats beyond its borders. Frequencies that the kernel damps below `LOST` are
-    not measured at all. Raises ValueError for another kernel.
+    The picture repeats beyond its borders: what leaves it on the right comes in on the left.
+    Frequencies that the kernel damps to less than 1% (`LOST`) count as not measured. Raises
+    ValueError for another kernel.
     """
 
     def __init__(self, kernel: Tensor, size: int = 64):

@@ -18,7 +18,8 @@ class Functions:
     """A linear map A from pictures x (B, C, H, W) to measurements y (B, ...), by two functions.
 
     It has all that an `Operator` has but its singular values, so every sampler but `ddrm` and
-    DDNM+ takes it. `pinv`, `project` and `prox` are iterations that stop at `TOLERANCE`.
+    DDNM+ takes it. `pinv`, `project` and `prox` are found by conjugate gradients, at most
+    `ITERATIONS` of them, which stop at `TOLERANCE`.
     """
 
     def __init__(self, forward: Map, adjoint: Map):

@@ -1,6 +1,6 @@
 """Degradations that round: JPEG and fewer grey levels.
 
-Not linear, but doing them twice is doing them once.
+They are not linear. They are idempotent: applied a second time, they change nothing more.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ DCT[0] /= math.sqrt(2)
 
 
 class Idempotent:
-    """A degradation A whose measurement y is a picture that A leaves as it is.
+    """A degradation A that changes nothing when applied a second time: A(A(x)) = A(x).
 
-    So y is its own pseudo-inverse. Pictures are (B, 3, H, W), floating point, in [-1, 1]; the
+    Its measurement y = A(x) is a picture, and y is a picture whose measurement is y. So y
+    serves as its own pseudo-inverse. Pictures are (B, 3, H, W), floating point, in [-1, 1]; the
     measurement has the same shape, device and dtype.
     """
 
@@ -64,11 +65,11 @@ class Idempotent:
         raise NotImplementedError
 
     def pinv(self, y: Tensor) -> Tensor:
-        """A picture whose measurement is `y`: y itself."""
+        """A picture whose measurement is `y`: y itself, (B, 3, H, W)."""
         return y
 
     def project(self, x: Tensor) -> Tensor:
-        """What the measurement keeps of a picture."""
+        """What the measurement keeps of a picture, A(x), (B, 3, H, W)."""
         return self.pinv(self(x))
 
 
@@ -91,20 +92,22 @@ class Jpeg(Idempotent):
     `subsampling` is the side, in pixels, of the squares that share a colour: 2 (4:2:0) or 1
     (4:4:4). `tables` (3, 8, 8) has the quantisation steps of Y, Cb and Cr on the scale 0..255.
 
-    For all pictures x0 and x, the picture x' = x0 - A(x0) + A(x) encodes to the integers n of
-    x. Encoding is an affine map, then rounding, and the affine map takes a decoded picture back
-    to its integers. So if it takes x0 to c, which rounds to r, it takes x' to c - r + n. Half
-    is rounded up, so c - r is at least -1/2 and below 1/2, and c - r + n rounds to n. (In
-    floating point, what is half but for the last bits may go either way.) In particular A(A(x))
-    is A(x). Decoding does not clamp to [-1, 1], for a clamped picture has other integers.
+    A restorer moves a picture x0 to x' = x0 - A(x0) + A(x), and then A(x') = A(x): both encode
+    to the same integers n. Encoding is an affine map, then rounding, and the affine map takes a
+    decoded picture back to its integers. So if it takes x0 to c, which rounds to r, it takes x'
+    to c - r + n. Half is rounded up, so c - r is at least -1/2 and below 1/2, and c - r + n
+    rounds to n. (In floating point, what is half but for the last bits may go either way.) With
+    x0 = A(x) this says that A(A(x)) is A(x). Decoding does not clamp to [-1, 1], for a clamped
+    picture has other integers.
 
     H and W are padded to multiples of 8 * `subsampling` by repeating the border, and cut back
-    after decoding. What is cut is lost, so with padding the laws above hold only nearly.
+    after decoding. What is cut is lost, so with padding all this holds only nearly.
 
     Raises ValueError for another quality or subsampling, and, called, for pictures of another
     shape or whole numbers.
     Source: ITU-T T.81 and T.871, scaled as libjpeg does; Kawar et al. 2022, "JPEG Artifact
-    Correction using Denoising Diffusion Restoration Models"; Eq. (jpeg-update), book/restoring/ddrm.
+    Correction using Denoising Diffusion Restoration Models"; Eq. (jpeg-update),
+    book/restoring/ddrm.
     """
 
     def __init__(self, quality: int = 10, subsampling: int = 2):

@@ -22,8 +22,9 @@ class Operator:
     `V_adjoint(x)` gives the coefficients c of a picture in an orthonormal basis, `V(c)` the
     picture again; `singular_values` (float64, broadcasts to c) says how strongly each
     coefficient is measured, 0 for not at all. `U(c)` takes coefficients to a measurement and
-    `U_adjoint(y)` a measurement to the coefficients that are measured; where s is 0 anything
-    may stand. Coefficients are complex for some operators, pictures never. Any device will do.
+    `U_adjoint(y)` a measurement to the coefficients that are measured; its values where the
+    singular value is 0 mean nothing. Coefficients are complex for some operators, pictures
+    never. All follow the device and precision of their input.
 
     Source: Kawar et al. 2022, section 3; Eq. (svd), book/restoring/ddrm.
     """
@@ -39,7 +40,7 @@ class Operator:
         raise NotImplementedError
 
     def U(self, c: Tensor) -> Tensor:
-        """The measurement with the coefficients c, which is U c: S is not in it."""
+        """U c: the measurement with the coefficients c, which are not multiplied by S here."""
         raise NotImplementedError
 
     def U_adjoint(self, y: Tensor) -> Tensor:
@@ -90,7 +91,7 @@ class Operator:
         return self.V(torch.where(strength > 0, fitted, c))
 
     def std(self, sigma: float, like: Tensor) -> Tensor:
-        """The standard deviation of the noise in each coefficient of A† y if that of y is `sigma`.
+        """The standard deviation of the noise in each coefficient of A† y; in y it is `sigma`.
 
         Infinite where nothing is measured. In the device and precision of the coefficients
         `like`. Eq. (spread), book/restoring/ddrm.
@@ -209,8 +210,10 @@ def whiten(A: Operator, y: Tensor, std: Tensor) -> tuple[Operator, Tensor, float
     """The same measurement with the same noise everywhere: (operator, measurement, sigma).
 
     Any sampler takes them. `std` (1 | B, 1 | C, H, W) is the standard deviation of the noise in
-    each number of y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Raises ValueError
-    for other values, where all are infinite, and for an `A` whose singular values differ.
+    each number of y = A x + noise, in units of [-1, 1]; infinite where y says nothing.
+
+    Raises ValueError for other values, where all are infinite, and for an `A` whose singular
+    values differ.
     Eq. (whitening), book/fuzzy/one_formula.
     """
     sigma = float(std.min())

@@ -1,4 +1,4 @@
-"""Maps of trust, (1, 1, size, size) in [0, 1]: 1 = keep the given picture, 0 = hallucinate."""
+"""Maps m, (1, 1, size, size) in [0, 1]: 1 = keep the given picture, 0 = hallucinate."""
 
 from __future__ import annotations
 

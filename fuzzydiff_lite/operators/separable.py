@@ -11,10 +11,11 @@ from .linear import Operator
 
 
 class Separable(Operator):
-    """A matrix along each axis: y = (channels x rows x columns) x.
+    """A matrix along each axis: `channels` (c, C), `rows` (h, H) and `columns` (w, W).
 
-    `channels` (c, C), `rows` (h, H) and `columns` (w, W), each with at least as many columns as
-    rows, else ValueError. The singular values are the products of theirs.
+    They take pictures (B, C, H, W) to measurements (B, c, h, w). The singular values are the
+    products of the matrices' own. Raises ValueError for a matrix with more rows than columns,
+    NaN or infinity.
     """
 
     def __init__(self, channels: Tensor, rows: Tensor, columns: Tensor):

@@ -54,8 +54,8 @@ class GaussianPrior(Prior):
     def variances_in(self, basis) -> Tensor:
         """The variance of each coefficient (C, size, size) of the pictures in a `basis`.
 
-        Given to `fuzzy` as its `variance`, it makes m per run mean the same in every
-        coefficient. Eq. (coefficient-variance), book/fuzzy/frequency.
+        Given to `fuzzy` as its `variance`, it has every coefficient keep the share that m says.
+        Eq. (coefficient-variance), book/fuzzy/frequency.
         """
         power = basis.V_adjoint(self.directions.T.unflatten(1, self.shape)).square()
         return self.rest + torch.einsum("k,kchw->chw", self.variances - self.rest, power)

@@ -50,12 +50,13 @@ class Guided(Prior):
 def likelihood_guided(prior: Prior, log_p: LogLikelihood, guidance_scale: float = 1.0) -> Prior:
     """A prior pushed by the gradient of log p(y | x_t), of whatever y and however it is known.
 
-    `log_p(x, t)` gives it for noisy pictures x (B, *shape) at level t, (B,), and must judge each
-    picture alone. `guidance_scale` 0 is the prior, 1 is Bayes' rule. Only x gets gradients.
-    Every call costs a call of the prior and one forward and backward of `log_p`. Give it to any
-    sampler. This is guidance in its score form; `shifted` is the other.
+    `log_p(x, t)` gives it for noisy pictures x (B, *shape) at level t, (B,), and must judge
+    each picture alone. `guidance_scale` 0 is the prior, 1 is Bayes' rule. Only x gets
+    gradients. Every call costs a call of the prior and one forward and backward of `log_p`.
+    Give it to any sampler. This is guidance in its score form; `shifted` is the other.
 
-    Raises ValueError for a scale that is not finite and, when called, unless `log_p` gives (B,).
+    Raises ValueError for a scale that is not finite and, when called, unless `log_p` gives
+    (B,).
     Source: Dhariwal & Nichol 2021, Algorithm 2;
     Eq. (classifier-guidance), book/restoring/gradients.
     """

@@ -72,7 +72,7 @@ class Prior:
         return self.predict(x, t).eps
 
     def _answer(self, x, t):
-        """x0 and, where the network has learned one, its variance (see `Prediction.between`)."""
+        """x0 and, where the network has learned one, its variance as in `Prediction`."""
         levels = torch.full((len(x),), t, device=x.device)
         labels = () if self.label is None else (torch.full_like(levels, self.label),)
         out, *learned = self.net(x, levels, *labels).split(x.shape[1], 1)

@@ -21,11 +21,11 @@ class Settings:
     """How pictures are projected, and how the change is counted.
 
     The projection to a depth noises a picture to that level and denoises it again, as `sdedit`
-    does, on the levels of `steps` steps from the top; one step is the prior's guess of the
-    clean picture. The mean of `draws` projections counts. Each depth has noise of its own, or
-    all have the same where it is `shared`. `blur` is the standard deviation in pixels of the
-    Gaussian that blurs the squared errors of lightness and colour; with None each channel is
-    squared by itself.
+    does, on the levels of `steps` steps from the top; with one step it is the
+    clean picture that the prior predicts. The mean of `draws` projections counts. Each depth
+    has noise of its own, or all have the same where it is `shared`. `blur` is the standard
+    deviation in pixels of the Gaussian that blurs the squared errors of lightness and colour;
+    with None each channel is squared by itself.
     """
 
     depths: tuple[int, ...] = (100, 200, 400, 700)
@@ -92,15 +92,15 @@ def errors(
 def attention(z: Tensor, low: float = 1.0, high: float = 6.0) -> Tensor:
     """The map of attention A (B, C, H, W) in [0, 1] from scores z (B, D, C, H, W).
 
-    A mean over the depths: a depth counts 0 where its score is below `low` deviations and 1
-    where it is above `high`.
+    A mean over the depths: a depth counts 0 where its score is below `low` standard deviations,
+    1 where it is above `high`, and in between in proportion.
     Eq. (attention), book/fuzzy/attention.
     """
     return ((z.clamp(low, high) - low) / (high - low)).mean(1)
 
 
 def trust(A: Tensor, scale: float = 1.0) -> Tensor:
-    """The map of trust m = scale (1 - A)^2 in [0, scale].
+    """The map m = scale (1 - A)^2 in [0, scale]: where attention is high, little is kept.
 
     Eq. (attention-trust), book/fuzzy/attention.
     """

@@ -17,11 +17,11 @@ from .likeness import LEAST_LIKENESS, likeness
 from .statistics import Statistics, load_statistics, z_scores
 
 WALK = Walk(25, repeats=3)
-SURE = 3.0  # deviations that make `correct` distrust a pixel: fewer would change all of a face
+SURE = 3.0  # standard deviations from which m falls below 1: fewer would change all of a face
 
 
 class Correction(NamedTuple):
-    """A restored `picture` (B, 3, H, W), its maps of trust `m` and `attention` (B, 1, H, W)."""
+    """A restored `picture` (B, 3, H, W), and its maps `m` and `attention`, (B, 1, H, W)."""
 
     picture: Tensor
     m: Tensor
@@ -39,12 +39,12 @@ def correct(
 ) -> Correction:
     """Find and restore what is damaged in pictures (B, 3, H, W) in [-1, 1], without a mask.
 
-    A pixel gets the highest attention of its channels, counted from `SURE` deviations on, and
-    `trust` gives the share of it that the whole run of `fuzzy` keeps. False alarms cost: on the
-    test faces the SSIM of the whole picture falls (book/fuzzy/attention). `statistics`: the shipped
-    ones unless given. Warns of a picture that is no aligned face, one whose `likeness` is below
-    `LEAST_LIKENESS`. Takes len(depths) * draws network calls and those of the walk, 89 unless
-    told. Raises ValueError like `fuzzy` and `load_statistics`.
+    A pixel gets the highest attention of its channels, counted from 3 standard deviations
+    (`SURE`) on, and `trust` gives the share of it that the whole run of `fuzzy` keeps. False
+    alarms cost: on the test faces the SSIM of the whole picture falls (book/fuzzy/attention).
+    `statistics`: the shipped ones unless given. Warns of a picture that is no aligned face, one
+    whose `likeness` is below `LEAST_LIKENESS`. Takes len(depths) * draws network calls and
+    those of the walk, 89 unless told. Raises ValueError like `fuzzy` and `load_statistics`.
     """
     check_picture(picture, prior)
     statistics = (statistics or load_statistics(prior)).check(prior)

@@ -84,10 +84,10 @@ def read(
 ) -> Measurement:
     """A damaged picture file as what a method needs: its square `box`, scaled, never degraded.
 
-    `mask`, for inpainting, is a picture file or a name of `masks.NAMES`, and `m` times it the
-    map of trust. `blur`, for deblurring, is written gaussian:SIGMA, uniform:WIDTH or
-    motion:LENGTH:ANGLE, in pixels of the scaled square and degrees. `sigma` is the deviation of
-    the noise in units of [-1, 1]: needed for denoising, else by default 0, or 0.02 to deblur.
+    `mask`, for inpainting, is a picture file or a name of `masks.NAMES`; the map m is `m` times
+    it. `blur`, for deblurring, is written gaussian:SIGMA, uniform:WIDTH or motion:LENGTH:ANGLE,
+    in pixels of the scaled square and degrees. `sigma` is the standard deviation of the noise
+    in units of [-1, 1]: needed for denoising, else by default 0, or 0.02 to deblur.
     A JPEG file must have `size` x `size` pixels.
 
     Raises ValueError for a missing or broken file and for what the task lacks or does not know.
@@ -101,10 +101,9 @@ def read(
         return _read_jpeg(path, box, size)
     image = open_picture(path)
     if task == "inpaint":
-        picture, trust = square(image, open_mask(mask, size) if mask else None, box, size)
-        trust = m * trust
-        known = (trust == 1).to(picture)
-        return Measurement(known * picture, Inpaint(known), sigma, picture, trust)
+        picture, kept = square(image, open_mask(mask, size) if mask else None, box, size)
+        known = (m * kept == 1).to(picture)
+        return Measurement(known * picture, Inpaint(known), sigma, picture, m * kept)
     if task in ("x2", "x4", "x8"):
         factor = int(task[1:])
         A, y = AveragePool(factor, size), to_tensor(crop_square(image, box, size // factor))

@@ -16,12 +16,12 @@ from ..noise import Noise
 from ..priors.prior import Prior
 from .attention import OURS, Settings, errors
 
-LEAST = 1e-6  # no deviation is smaller: where nothing changes, any change would be infinite
+LEAST = 1e-6  # of the standard deviations: where nothing changes, any change would be infinite
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and deviation of the projection's errors on good faces, (D, 3 | 2, H, W).
+    """Mean and standard deviation of the projection's errors on good faces, (D, 3 | 2, H, W).
 
     They say what change is usual, and where. `face` (3, H, W) is the mean of these faces. The
     other fields say how the errors were made, with which prior, on how many pictures.
@@ -37,7 +37,7 @@ class Statistics:
     pictures: int
 
     def save(self, path: str | Path) -> None:
-        """Write a `.safetensors` file in half precision, of mean and deviation the roots."""
+        """Write a `.safetensors` file: roots of mean and deviation, in half precision."""
         names = ("mean", "deviation")  # whose roots half precision holds better
         tensors = {name: getattr(self, name).sqrt().half().contiguous() for name in names}
         tensors["face"] = self.face.half().contiguous()
@@ -62,7 +62,7 @@ class Statistics:
             ) from error
 
     def scores(self, e: Tensor) -> Tensor:
-        """Errors of pictures (B, D, 3 | 2, H, W) in deviations from what is usual.
+        """Errors of pictures (B, D, 3 | 2, H, W) in standard deviations from the usual mean.
 
         Eq. (z-score), book/fuzzy/attention.
         """
@@ -130,10 +130,10 @@ def load_statistics(prior: Prior, paper: bool = False) -> Statistics:
 def z_scores(
     prior: Prior, x: Tensor, statistics: Statistics, noise: Noise | None = None
 ) -> Tensor:
-    """How unusual the projection's errors are, (B, D, 3 | 2, H, W).
+    """How unusual the projection's errors of pictures x are, (B, D, 3 | 2, H, W).
 
-    In deviations from what is usual at each depth and pixel. `noise`: as for `errors`. Raises
-    ValueError like `sdedit` and `Statistics.check`.
+    In standard deviations from the usual mean at each depth and pixel; `noise` as for `errors`.
+    Raises ValueError like `sdedit` and `Statistics.check`.
     Eq. (z-score), book/fuzzy/attention.
     """
     return statistics.check(prior).scores(errors(prior, x, statistics.settings, noise))

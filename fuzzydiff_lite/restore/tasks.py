@@ -1,4 +1,4 @@
-"""Restoring by name: the tasks, the methods that fit each, and all their settings, in one table.
+"""Restoring by name: the tasks, the methods that fit each, and all their settings in a table.
 
 `fuzzydiff restore` and the comparison of the book are made of this; a program calls the
 samplers themselves.
@@ -167,9 +167,8 @@ def settings(task: str, method: str, /, **chosen) -> dict:
         raise ValueError(f"method must be one of {names} for the task {task}, got {method!r}")
     defaults = METHODS[method].defaults
     if unknown := set(chosen) - set(defaults):
-        raise ValueError(
-            f"{method} has no setting {', '.join(sorted(unknown))}; it has {', '.join(defaults)}"
-        )
+        wrong, right = ", ".join(sorted(unknown)), ", ".join(defaults)
+        raise ValueError(f"{method} has no setting {wrong}; it has {right}")
     for name, value in chosen.items():
         if not _fits(value, defaults[name]):
             raise ValueError(

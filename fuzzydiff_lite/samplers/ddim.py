@@ -24,10 +24,10 @@ def ddim(
     noise: Noise | None = None,
     clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Draw `n` pictures; with `eta` 0 only the start is random, 1 is DDPM.
+    """Draw `n` pictures from the prior; with `eta` 0 only the start is random, 1 is DDPM.
 
     `x` (n, *prior.shape) is the state to begin with, else noise. Raises ValueError for eta
-    outside [0, 1]. Eq. (ddim), book/prior/sampling.
+    outside [0, 1]. Source: Song et al. 2021, Eq. 12; Eq. (ddim), book/prior/sampling.
     """
     check_share(eta=eta)
     walk, noise = Walk.of(walk), noise or Noise()

@@ -27,15 +27,15 @@ def ddnm(
     noise: Noise | None = None,
     clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Restore `y` = A x: each x0 has its range part from y, its null part from the prior.
+    """Restore `y` = A x: each x0 takes what A measures from y, all else from the prior.
 
     With noise of standard deviation `sigma` (in units of [-1, 1]) in the measurement y this is
-    DDNM+, which takes from y only what it knows better than the level does. Without, the result
-    satisfies A x = y, and `A` may be a `Jpeg`, or any operator with `pinv` and `project`. A step
-    keeps the noise that the prior predicted, but for a share `eta` of fresh noise, as the
-    authors' program with singular values does. `draw` is another way, without sigma only:
-    `ancestral()` is Algorithm 1 as published, the posterior given the corrected x0. The repeats
-    of the walk are the paper's time travel.
+    DDNM+, which takes a coefficient from y where its noise is less than the level's. Without
+    noise, the result satisfies A x = y, and `A` may be a `Jpeg`, or any operator with `pinv`
+    and `project`. A step keeps the noise that the prior predicted, but for a share `eta` of
+    fresh noise, as the authors' program with singular values does. `draw` is another way,
+    without sigma only: `ancestral()` is Algorithm 1 as published, the posterior given the
+    corrected x0. The repeats of the walk are the paper's time travel.
 
     Raises ValueError for a y that A does not measure, eta outside [0, 1], and a `draw` beside
     sigma.

@@ -28,7 +28,7 @@ def ddpm(
     Each step draws x_s from q(x_s | x_t, x_0) with the prior's x_0 in place of the unknown one,
     or as `draw` says, e.g. `ancestral("beta")`. `x` (n, *prior.shape) is the state to begin
     with, else noise.
-    Eq. (ancestral), book/prior/sampling.
+    Source: Ho et al. 2020, Algorithm 2; Eq. (ancestral), book/prior/sampling.
     """
     walk, draw, noise = Walk.of(walk), draw or ancestral(), noise or Noise()
     x, alpha_bar = begin(prior, n, walk, x, noise), prior.schedule.alpha_bar

@@ -29,11 +29,11 @@ def ddrm(
 ) -> Iterator[Step]:
     """Restore the measurement `y` = A x + noise, coefficient by coefficient.
 
-    `A` is an `operators.Operator`, `sigma` the standard deviation of the noise, in units of
-    [-1, 1]. `eta` is the share of fresh noise where the measurement says nothing or too little,
-    `eta_b` the share of the measurement in a coefficient that it knows better than the level
-    does; without noise the last step takes all of it, so that A x = y. `x` is the state to
-    begin with, else noise; the paper's is `from_measurement`.
+    `A` is an `Operator`, `sigma` the standard deviation of the noise, in units of [-1, 1].
+    Where the measurement of a coefficient has less noise than the level, `eta_b` is the share
+    that is taken from it; elsewhere `eta` is the share of fresh noise. Without noise the last
+    step takes all from the measurement, so that A x = y. `x` is the state to begin with, else
+    noise; the paper's is `from_measurement`.
 
     Raises ValueError for a y that A does not measure, and for eta or eta_b outside [0, 1].
     Source: Kawar, Elad, Ermon & Song 2022; Eq. (ddrm-update) and (churn), book/restoring/ddrm.
@@ -68,7 +68,7 @@ def ddrm_jpeg(
     noise: Noise | None = None,
     clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Restore what an operator without singular values left.
+    """Restore what a `Jpeg`, or another operator without singular values, has left.
 
     `A` is a `Jpeg`, a `Quantize`, or any `Operator`; `y` is what it measures, for a JPEG the
     decoded picture. Sampling begins at the start of the walk from the noised pseudo-inverse,

@@ -27,14 +27,14 @@ def diffpir(
     noise: Noise | None = None,
     clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Restore the measurement `y` = A x + noise by splitting.
+    """Restore the measurement `y` = A x + noise by splitting: first the prior, then y.
 
     `sigma` is the standard deviation of the noise, in units of [-1, 1]. Each step asks the
-    prior for x0 and then solves for the picture that fits y and stays near it: `A.prox` with
-    rho = lam sigma^2 / (noise-to-signal ratio of the level). A larger `lam` relies more on the
-    prior. `zeta` in [0, 1] is the share of fresh noise in the variance. Without noise in y,
-    A x = y. The authors' levels are Walk(20, "diffpir"), and the repeats of a walk are their
-    program's iterations at one level.
+    prior for x0 and then solves for the picture that fits y and stays near x0: `A.prox` with
+    rho = lam sigma^2 times the signal-to-noise ratio of the level. A larger `lam` stays nearer
+    to the prior's x0. `zeta` in [0, 1] is the share of fresh noise in the variance. Without
+    noise in y, A x = y. The authors' levels are `Walk(20, "diffpir")`, and the repeats of a
+    walk are their program's iterations at one level.
 
     Raises ValueError for a y that A does not measure, a negative lam and zeta outside [0, 1].
     Source: Zhu et al. 2023, Algorithm 1;

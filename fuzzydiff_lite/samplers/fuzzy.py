@@ -30,19 +30,19 @@ def fuzzy(
     variance: Tensor | float | None = None,
     clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Restore `y` (B, 3, H, W) in [-1, 1], pixel by pixel as far as `m` says: 1 = keep it,
-    0 = hallucinate.
+    """Restore `y` (B, 3, H, W) in [-1, 1], keeping of each pixel as much as `m` says.
 
-    `m` is a number in [0, 1] or a map that broadcasts to y. The repeats of the walk are the
-    paper's J. A step draws as `draw` says, else as `ddpm` does. `rescale` corrects the variance
-    of the blend. Where m is 1 the result equals y. The result is on the prior's device.
+    `m` is a number in [0, 1] or a map that broadcasts to y: 1 = keep, 0 = hallucinate. The
+    repeats of the walk are the paper's J. A step draws as `draw` says, else as `ddpm` does.
+    `rescale` corrects the variance of the blend. Where m is 1 the result equals y. The result
+    is on the prior's device.
 
-    m is the weight of every fusion, as in the paper, so that more steps and repeats condition
-    more. With a `variance` it is the share of the given picture that the whole run keeps,
-    whatever their numbers; of fine detail it keeps less. The variance is that of the prior's
-    pictures: one number, `prior.variance` where it is known; or a map with one for each
-    coefficient. With a `basis`, e.g. `Basis.haar()` or an operator with the coefficients of a
-    picture as V_adjoint(x) and its inverse V(c), m weighs coefficients instead of pixels.
+    m is the weight of every fusion, as in the paper, so more steps and more repeats keep more
+    of y. With a `variance` it is instead the share of y that the whole run keeps, whatever
+    their numbers; of fine detail it keeps less. The variance is that of the prior's pictures:
+    one number, `prior.variance` where it is known; or a map with one for each coefficient. With
+    a `basis`, e.g. `Basis.haar()` or an operator with the coefficients of a picture as
+    V_adjoint(x) and its inverse V(c), m weighs coefficients instead of pixels.
 
     Raises ValueError for y or m of another shape, outside its range, or with NaN, and for a
     variance that is not above 0.

@@ -23,10 +23,10 @@ def sdedit(
     noise: Noise | None = None,
     clip: bool | str = True,
 ) -> Iterator[Step]:
-    """Noise the picture `y` (B, 3, H, W) in [-1, 1] to the start of the walk and sample from there.
+    """Noise the picture `y` to the start of the walk, and sample from there.
 
-    The higher the start, the less of y is left. A step draws as `draw` says, else as `ddpm`
-    does. Raises ValueError for another y.
+    `y` is (B, 3, H, W) in [-1, 1]. The higher the start, the less of y is left. A step draws as
+    `draw` says, else as `ddpm` does. Raises ValueError for another y.
 
     Source: Meng et al. 2022; Eq. (sdedit), book/restoring/ilvr.
     """

@@ -18,8 +18,8 @@ from ..walk import Walk
 class Step(NamedTuple):
     """One denoising step: the `level` reached and the pictures `x` (B, C, H, W) there.
 
-    `x0_hat`, of the same shape, are the clean pictures that the prior saw in the input, and
-    `left` counts the calls of the prior still to come.
+    `x0_hat`, of the same shape, are the clean pictures that the prior predicted from the input
+    of the step, and `left` counts the calls of the prior still to come.
     """
 
     level: int

@@ -29,10 +29,11 @@ def pigdm(
 ) -> Iterator[Step]:
     """Restore the measurement `y` = A x + noise by the score of p(y | x_t) in closed form.
 
-    `sigma` is the standard deviation of the noise. Given x_t, the clean picture is taken to be
-    normal around the prior's x0 with variance r^2 = 1 - alpha_bar_t. Then the score is the
-    Jacobian of the prior times `A.prox` minus x0. Without noise A need not be linear, a `Jpeg`
-    will do, and the last x0 is made to satisfy A x = y. `eta` as in DDIM.
+    `sigma` is the standard deviation of the noise, in units of [-1, 1]. Given x_t, the clean
+    picture is taken to be normal around the prior's x0 with variance r^2 = 1 - alpha_bar_t.
+    Then r^2 times the score is the transposed Jacobian of the prior times the way from x0 to
+    `A.prox`. Without noise A need not be linear, a `Jpeg` will do, and the last x0 is made to
+    satisfy A x = y. `eta` is that of DDIM.
 
     The score moves x0, and a DDIM step goes on from there, which is Bayes' rule. `adaptive` is
     the paper's way instead: the step is that of the prior alone, and r^2 times the score is

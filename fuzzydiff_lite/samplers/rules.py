@@ -12,8 +12,9 @@ from .unified import Mix, Rule
 def fuzzy_rule(m: Tensor | float, rescale: bool = True, variance: float | None = None) -> Rule:
     """`fuzzy` with the map m over the coefficients.
 
-    Binary it is `repaint` and `ilvr`, 0 everywhere `sdedit`. m is the weight of each fusion;
-    with the `variance` of the clean pictures it is the share that a whole run keeps.
+    With 0 and 1 only in m this is `repaint` and `ilvr`, with 0 everywhere `sdedit`. m is the
+    weight of each fusion; with the `variance` of the clean pictures it is the share that a
+    whole run keeps.
     Eq. (rule-fuzzy), book/fuzzy/one_formula.
     """
 
@@ -85,10 +86,11 @@ def flat_rule(s: Tensor, sigma: float = 0.0, eta: float = 1.0) -> Rule:
 
 
 def share_kept(std: Tensor, variance: float) -> Tensor:
-    """The share of a measured coefficient that its exact posterior keeps.
+    """The share of a measured coefficient that the mean of its exact posterior keeps.
 
-    Clean coefficients have this `variance`; `std` is that of the noise in the
-    coefficient: 0 gives 1, infinity gives 0. As m of a run, it makes `fuzzy` listen to noise.
+    Clean coefficients have this `variance`, and `std` is the standard deviation of the noise in
+    the measurement of a coefficient: 0 gives 1, infinity gives 0. As the m of a run with a
+    variance it has `fuzzy` keep less where the measurement is noisier.
     Eq. (share-kept), book/fuzzy/one_formula.
     """
     return variance / (variance + std**2)
@@ -100,7 +102,7 @@ def _solve(s, rho):
 
 
 def _rectified(weight, old, fresh, a_t, a_s) -> Mix:
-    """The noise is taken from the corrected guess: that moves it against the correction."""
+    """The noise is taken from the corrected x0: that moves it against the correction."""
     return Mix(weight * (1 - old * (a_t / (1 - a_t) / a_s).sqrt()), old, fresh)
 
 

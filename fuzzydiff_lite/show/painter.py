@@ -23,7 +23,7 @@ from .widgets import attribute, data_uri, webp
 SIZE = 32  # pixels of the side of a picture
 JS = Path(__file__).parent / "js"
 SCRIPTS = ["noise.js", "fuzzy.js", "painter.js"]
-TINT = (0, 114, 178)  # covers what is not trusted
+TINT = (0, 114, 178)  # covers the picture where m is low
 SHAPES = {  # what a button fills: rectangles, each left, top, right, bottom
     "whole": [(0, 0, 32, 32)],
     "box": [(10, 10, 22, 22)],

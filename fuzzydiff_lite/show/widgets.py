@@ -111,7 +111,7 @@ def load_grid(path: str | Path, axes: Axes) -> Grid:
 
     The page shows the baked frames; `compute` stays what the notebook runs live, so both must
     show the same. The fuzzy chapter, whose frames `python -m studies.grids` bakes, runs a
-    few of its settings, with the axes of that file:
+    few of its settings, with the axes of that file::
 
         axes = {"picture": ["astronaut", "person 1", "person 2"]}
         axes |= {"mask": ["box", "half", "stripes"]}
