@@ -44,7 +44,7 @@ def kept(
         file.parent.mkdir(parents=True, exist_ok=True)
         torch.save(made, file.with_suffix(".new"))
         file.with_suffix(".new").rename(file)
-        print(f"{part}: {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{study}, {part}: {time.monotonic() - began:.0f} s", flush=True)
     return torch.load(file)
 
 
