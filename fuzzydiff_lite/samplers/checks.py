@@ -49,7 +49,7 @@ def check_mask(m: Tensor, y: Tensor) -> None:
 # What a sampler may need of an operator: what it has then, and how that is called.
 NEEDS = {
     "linear": (("V", "V_adjoint", "pinv"), "an operator with singular values"),
-    "prox": (("prox",), "a linear operator"),
+    "prox": (("pinv", "project", "prox"), "a linear operator"),
     "inverse": (("pinv", "project"), "an operator with pinv and project"),
     "forward": ((), "an operator"),
 }

@@ -75,7 +75,7 @@ def mcg(
     Raises ValueError for a y that A does not measure.
     Source: Chung, Sim, Ryu & Ye 2022, Algorithm 1; Eq. (mcg), book/restoring/gradients.
     """
-    check_measurement(y, A, 0.0, prior, "inverse")
+    check_measurement(y, A, 0.0, prior, "prox")
     walk, draw, noise = Walk.of(walk), draw or ancestral(), noise or Noise()
     y, alpha_bar, given = y.to(prior.device), prior.schedule.alpha_bar, noise.branch(1)
     kept = A.pinv(y)
