@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..basis import on
 from ..noise import Noise
-from .functions import composed
+from .functions import Functions, composed
 
 # Measurement noise shares no number with what a sampler or a mask of the same seed draws.
 BRANCH = 3
@@ -206,14 +206,13 @@ class Masked(Operator):
         return F.pad(known, (0, self.singular_values.shape[1] - known.shape[1]))
 
 
-def whiten(A: Operator, y: Tensor, std: Tensor) -> tuple[Operator, Tensor, float]:
+def whiten(A: Operator, y: Tensor, std: Tensor) -> tuple[Operator | Functions, Tensor, float]:
     """The same measurement with the same noise everywhere: (operator, measurement, sigma).
 
-    Any sampler takes them. `std` (1 | B, 1 | C, H, W) is the standard deviation of the noise in
-    each number of y = A x + noise, in units of [-1, 1]; infinite where y says nothing.
-
-    Raises ValueError for other values, where all are infinite, and for an `A` whose singular
-    values differ.
+    `std` (1 | B, 1 | C, H, W) is the standard deviation of the noise in each number of
+    y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Any sampler takes the
+    result, but where the singular values of `A` differ its operator is known by `Functions`.
+    Raises ValueError for other values and where all are infinite.
     Eq. (whitening), book/fuzzy/one_formula.
     """
     sigma = float(std.min())
