@@ -180,7 +180,7 @@ def test_correct_mends_the_damage_and_keeps_the_rest():
     damaged[:, :, 2:4, 4:6] = 0.9  # where the mean is 0.4 or less
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        picture, m, A = correct(TOY, damaged, toy_fit(blur=0.0), steps=20)
+        picture, m, A = correct(TOY, damaged, toy_fit(blur=0.0), walk=20)
     assert picture.shape == x.shape and m.shape == A.shape == (32, 1, 8, 8)
     before, after = ((z - MEAN)[..., 2:4, 4:6].mean() for z in (damaged, picture))
     assert before > 0.4 and abs(after) < 0.3 * before
@@ -191,7 +191,7 @@ def test_correct_warns_of_what_is_no_face():
     upside_down = torch.stack([toys(1)[0], toys(1)[0].flip(1)])
     words = rf"picture 1 is no aligned face: its likeness is -.* at least {LEAST_LIKENESS}"
     with pytest.warns(UserWarning, match=words):
-        correct(TOY, upside_down, toy_fit(), steps=2)
+        correct(TOY, upside_down, toy_fit(), walk=2)
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_weights_average_the_map(make):
     m = basis.weights([1] * 4, share)
     assert m.shape == share.shape and m.dtype == share.dtype
     assert (m >= share.amin((2, 3), True)).all() and (m <= share.amax((2, 3), True)).all()
-    assert_close(m.sum((2, 3)), share.sum((2, 3)))  # no trust is lost
+    assert_close(m.sum((2, 3)), share.sum((2, 3)))  # no weight is lost
     # Every wave as a picture.
     wave = basis.V(torch.eye(SIZE**2).double().reshape(-1, 1, SIZE, SIZE))
     assert_close(m, torch.einsum("kij,bcij->bck", wave[:, 0].square(), share).reshape(m.shape))
@@ -118,30 +118,14 @@ def test_variances_are_those_of_the_coefficients(prior):
 @pytest.mark.parametrize(
     "basis", [Basis.dct(SIZE), Basis.haar(SIZE), AveragePool(2, SIZE), Pixels]
 )
-@pytest.mark.parametrize("per", ["fusion", "run"])
-def test_a_constant_weight_does_not_ask_for_the_basis(prior, pictures, basis, per):
+@pytest.mark.parametrize("of_the_run", [False, True])
+def test_a_constant_weight_does_not_ask_for_the_basis(prior, pictures, basis, of_the_run):
+    settings = {"walk": Walk(6, repeats=2)}
+    if of_the_run:
+        settings["variance"] = prior.variance
     for m in (0.0, 0.3, 1.0):
-        x = run(
-            fuzzy(
-                prior,
-                pictures,
-                m,
-                walk=Walk(6, repeats=2),
-                noise=Noise(3),
-                variance=prior.variance if per == "run" else None,
-                basis=basis,
-            )
-        )
-        by_pixels = run(
-            fuzzy(
-                prior,
-                pictures,
-                m,
-                walk=Walk(6, repeats=2),
-                noise=Noise(3),
-                variance=prior.variance if per == "run" else None,
-            )
-        )
+        x = run(fuzzy(prior, pictures, m, noise=Noise(3), basis=basis, **settings))
+        by_pixels = run(fuzzy(prior, pictures, m, noise=Noise(3), **settings))
         assert_close(x, by_pixels, rtol=0, atol=1e-12)
 
 
@@ -155,7 +139,7 @@ def test_the_ends(prior, pictures, make):
     assert_close(nothing, run(ddpm(prior, 3, walk=5, noise=Noise(4))), rtol=0, atol=1e-12)
 
 
-def test_trusted_coefficients_are_exact(prior, pictures):
+def test_coefficients_of_weight_1_are_exact(prior, pictures):
     basis = Basis.dct(SIZE)
     x = run(
         fuzzy(
@@ -176,8 +160,8 @@ def test_ilvr_is_a_binary_weight_in_haars_basis(prior, pictures, band):
     basis, low_pass = Basis.haar(SIZE), AveragePool(SIZE >> band, SIZE).project
     m = basis.weights([float(k <= band) for k in range(4)])
     expected = run(ilvr(prior, pictures, low_pass, walk=8, noise=Noise(6)))
-    for fix in (True, False):
-        x = run(fuzzy(prior, pictures, m, walk=8, noise=Noise(6), rescale=fix, basis=basis))
+    for rescale in (True, False):
+        x = run(fuzzy(prior, pictures, m, walk=8, noise=Noise(6), rescale=rescale, basis=basis))
         assert_close(x, expected, rtol=0, atol=1e-12)
 
 
@@ -207,7 +191,7 @@ def test_a_run_keeps_the_share_in_every_direction_of_the_prior(prior, pictures, 
         def branch(self, number):
             return self
 
-    own = {"per": "run", "variance": prior.variances.reshape(prior.shape), "basis": Principal}
+    own = {"variance": prior.variances.reshape(prior.shape), "basis": Principal}
     m = torch.linspace(0.1, 1, 3 * SIZE**2, dtype=torch.float64).reshape(1, 3, SIZE, SIZE)
     x = run(
         fuzzy(

@@ -87,7 +87,7 @@ class Classes:
     def guess(self, x, levels):
         """E[x0 | x_t], the guesses given the class weighed by its probability."""
         p = self.logits(x, levels).softmax(1)
-        guesses = (prior._x0(x, levels[0]) for prior in self.given)
+        guesses = (prior._answer(x, levels[0])[0] for prior in self.given)
         return sum(p[:, k, None, None, None] * guess for k, guess in enumerate(guesses))
 
 
@@ -110,10 +110,10 @@ def test_scale_one_is_bayes(kind, label):
 def test_any_sampler_runs_it(sampler):
     classes = CLASSES["equal"]
     guided = classifier_guided(classes.prior, classes.logits, 1, 1.0)
-    expected = run(sampler(classes.given[1], 4, 10, noise=Noise(1)))
-    x = run(sampler(guided, 4, 10, noise=Noise(1)))
+    expected = run(sampler(classes.given[1], 4, walk=10, noise=Noise(1)))
+    x = run(sampler(guided, 4, walk=10, noise=Noise(1)))
     torch.testing.assert_close(x, expected, atol=1e-9, rtol=0)
-    free = run(sampler(classes.prior, 4, 10, noise=Noise(1)))
+    free = run(sampler(classes.prior, 4, walk=10, noise=Noise(1)))
     assert not torch.allclose(free, expected, atol=1e-3)
 
 

@@ -5,9 +5,10 @@ import itertools
 import pytest
 import torch
 
-from fuzzydiff_lite import GaussianPrior, Noise, Walk, load_prior, run
+from fuzzydiff_lite import GaussianPrior, Noise, Walk, load_prior, restore, run
 from fuzzydiff_lite.networks import sha256
 from fuzzydiff_lite.noise import Replay
+from fuzzydiff_lite.operators import Inpaint
 from fuzzydiff_lite.priors import variance_along
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.schedule import Schedule
@@ -22,7 +23,7 @@ def pixel(variance=0.25, schedule=LINEAR):
     return GaussianPrior(torch.zeros(1, dtype=torch.float64), variance, schedule=schedule)
 
 
-def mean(prior, y, m, steps, repeats=1, jump=1, fix=True, **options):
+def mean(prior, y, m, steps, repeats=1, jump=1, rescale=True, **options):
     """The mean of all runs: unclipped, and with a Gaussian prior, that of a run in silence."""
     silence = Replay(itertools.repeat(torch.zeros_like(y)))
     return run(
@@ -32,7 +33,7 @@ def mean(prior, y, m, steps, repeats=1, jump=1, fix=True, **options):
             m,
             walk=Walk(steps, repeats=repeats, jump=jump),
             noise=silence,
-            rescale=fix,
+            rescale=rescale,
             clip=False,
             variance=prior.variance,
             **options,
@@ -40,12 +41,12 @@ def mean(prior, y, m, steps, repeats=1, jump=1, fix=True, **options):
     )
 
 
-@pytest.mark.parametrize("fix", [True, False])
-def test_nothing_stays_nothing_and_everything_stays_everything(fix):
+@pytest.mark.parametrize("rescale", [True, False])
+def test_nothing_stays_nothing_and_everything_stays_everything(rescale):
     m = torch.tensor([0.0, 1.0, 0.0])
-    assert torch.equal(fusion_weight(m, 0.3, 0.4, 0.25, fix), m)
-    assert fusion_weight(0, 0.3, 0.4, 0.25, fix) == 0
-    assert fusion_weight(1, 0.3, 0.4, 0.25, fix) == 1
+    assert torch.equal(fusion_weight(m, 0.3, 0.4, 0.25, rescale), m)
+    assert fusion_weight(0, 0.3, 0.4, 0.25, rescale) == 0
+    assert fusion_weight(1, 0.3, 0.4, 0.25, rescale) == 1
 
 
 @pytest.mark.parametrize("shape", [(), (5, 1, 1, 1), (1, 3, 4, 4)])
@@ -76,27 +77,27 @@ def test_a_short_step_keeps_its_digits():
     torch.testing.assert_close(single.double(), exact, rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("fix", [True, False])
+@pytest.mark.parametrize("rescale", [True, False])
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.95])
-def test_a_step_and_its_fusion_are_in_balance(share, fix):
+def test_a_step_and_its_fusion_are_in_balance(share, rescale):
     """The state that holds the share of y still does after a noiseless step down and fusion."""
     y, variance, a_t, a_s = 0.7, 2.0, torch.tensor(0.3).double(), torch.tensor(0.4).double()
     x = a_t.sqrt() * share * y
     x0 = a_t.sqrt() * variance * x / (a_t * variance + 1 - a_t)
     hallucinated, _ = posterior(x, x0, a_t, a_s)
     given = a_s.sqrt() * y
-    weight = fusion_weight(share, a_t, a_s, variance, fix)
-    fused = fuse(given, hallucinated, given, weight, fix)
+    weight = fusion_weight(share, a_t, a_s, variance, rescale)
+    fused = fuse(given, hallucinated, given, weight, rescale)
     torch.testing.assert_close(fused, a_s.sqrt() * share * y, rtol=1e-12, atol=0)
 
 
 WALKS = [(1, 1, 1), (10, 1, 1), (20, 10, 1), (50, 1, 1), (50, 3, 4), (200, 2, 1), (1000, 1, 1)]
 
 
-@pytest.mark.parametrize("fix", [True, False])
+@pytest.mark.parametrize("rescale", [True, False])
 @pytest.mark.parametrize("schedule", [LINEAR, COSINE], ids=["linear", "cosine"])
 @pytest.mark.parametrize("steps, repeats, jump", WALKS)
-def test_one_pixel_keeps_its_share_on_every_walk(steps, repeats, jump, schedule, fix):
+def test_one_pixel_keeps_its_share_on_every_walk(steps, repeats, jump, schedule, rescale):
     """All but what is left of a start without y, shrunk by c (1 - delta) at step and fusion."""
     prior, abar = pixel(schedule=schedule), schedule.alpha_bar
     share = torch.tensor([[0.0], [0.1], [0.5], [0.9], [1.0]], dtype=torch.float64)
@@ -105,7 +106,7 @@ def test_one_pixel_keeps_its_share_on_every_walk(steps, repeats, jump, schedule,
         if s < t:
             delta = (1 - abar[t] / abar[s]) / (abar[t] * 0.25 + 1 - abar[t])
             left *= (1 - delta) * (1 - share) / (1 - share + share * delta)
-    kept = mean(prior, torch.ones_like(share), share, steps, repeats, jump, fix)
+    kept = mean(prior, torch.ones_like(share), share, steps, repeats, jump, rescale)
     torch.testing.assert_close(kept, share * (1 - left), rtol=0, atol=1e-12)
     assert left.max() < 1e-3
 
@@ -123,7 +124,10 @@ def test_many_variances_spread_little(share):
     along = kept @ energy
     assert along.max() - along.min() < 0.05 and (along - share).abs().max() < 0.2
     silence = Replay(itertools.repeat(torch.zeros_like(y)))
-    runs = (run(fuzzy(prior, y, 0.2, *walk[:2], silence, clip=False)) for walk in walks)
+    runs = (
+        run(fuzzy(prior, y, 0.2, walk=Walk(n, repeats=J), noise=silence, clip=False))
+        for n, J, _ in walks
+    )
     paper = [x[0] @ energy for x in runs]
     assert max(paper) - min(paper) > 0.3
 
@@ -140,8 +144,8 @@ def test_repeats_end_at_the_filter_of_wiener(share):
     assert off[0] > off[1] > off[2] and off[2] < 0.02
 
 
-@pytest.mark.parametrize("repeats, jump, fix", [(1, 1, True), (3, 1, False), (2, 3, True)])
-def test_a_mask_per_run_is_a_mask_per_fusion(repeats, jump, fix):
+@pytest.mark.parametrize("repeats, jump, rescale", [(1, 1, True), (3, 1, False), (2, 3, True)])
+def test_a_mask_of_shares_is_a_mask_of_weights(repeats, jump, rescale):
     prior = GaussianPrior(torch.linspace(-0.5, 0.5, 48).reshape(3, 4, 4), rest=0.2)
     y = (0.4 * Noise(5)((2, 3, 4, 4))).clamp(-1, 1)
     mask = (Noise(6)((1, 1, 4, 4)) > 0).float()
@@ -153,11 +157,11 @@ def test_a_mask_per_run_is_a_mask_per_fusion(repeats, jump, fix):
                 mask,
                 walk=Walk(10, repeats=repeats, jump=jump),
                 noise=Noise(1),
-                rescale=fix,
-                variance=prior.variance if per == "run" else None,
+                rescale=rescale,
+                variance=variance,
             )
         )
-        for per in ("fusion", "run")
+        for variance in (None, prior.variance)
     )
     assert torch.equal(a, b) and torch.equal(a * mask, y * mask)
 
@@ -165,38 +169,25 @@ def test_a_mask_per_run_is_a_mask_per_fusion(repeats, jump, fix):
 @pytest.mark.parametrize(
     "m", [torch.full((1, 1), float("nan")), -0.1 * ONE, 1.1 * ONE, torch.ones(2, 3)]
 )
-@pytest.mark.parametrize("per", ["fusion", "run"])
-def test_bad_maps_are_refused(m, per):
+@pytest.mark.parametrize("variance", [None, pixel().variance])
+def test_bad_maps_are_refused(m, variance):
     with pytest.raises(ValueError, match="m "):
-        next(
-            fuzzy(
-                pixel(),
-                0.5 * ONE,
-                m.double(),
-                walk=5,
-                variance=pixel().variance if per == "run" else None,
-            )
-        )
+        next(fuzzy(pixel(), 0.5 * ONE, m.double(), walk=5, variance=variance))
 
 
-def test_bad_per_is_refused():
-    with pytest.raises(ValueError, match='"fusion" or "run", got \'step\''):
-        next(
-            fuzzy(
-                pixel(),
-                0.5 * ONE,
-                0.5,
-                walk=5,
-                variance=pixel().variance if "step" == "run" else None,
-            )
-        )
+@pytest.mark.parametrize("variance", [0, -1.0, torch.nan, torch.tensor([0.2, 0.0])])
+def test_bad_variances_are_refused(variance):
+    with pytest.raises(ValueError, match="variance must be above 0"):
+        next(fuzzy(pixel(), 0.5 * ONE, 0.5, walk=5, variance=variance))
 
 
 def test_a_share_needs_the_variance():
-    prior = load_prior(device="cpu")
-    prior.variance = None
+    prior, m = load_prior(device="cpu"), torch.full((1, 1, 64, 64), 0.5)
+    prior.variance, picture = None, torch.zeros(1, 3, 64, 64)
+    given = restore.Measurement(m * picture, Inpaint(m), 0.0, picture, m)
+    settings = restore.settings("inpaint", "fuzzy", share=True)
     with pytest.raises(ValueError, match="variance"):
-        next(fuzzy(prior, torch.zeros(1, 3, 64, 64), 0.5, walk=5, variance=prior.variance))
+        restore.restorer(prior, given, "fuzzy", Noise(0), **settings)
 
 
 def test_the_variance_along_is_that_of_pictures_projected_on_others():

@@ -83,13 +83,23 @@ def identity(x):
     return x
 
 
-def walk_without(prior, n, steps, churn):
+def in_steps(sampler, steps, **others):
+    """A walk of so many steps, spaced as the sampler's own."""
+    return Walk(steps, "quadratic" if sampler is diffpir else "uniform", **others)
+
+
+def fresh(sampler, share):
+    """The setting by which a sampler refreshes a share of the noise's standard deviation."""
+    return {"zeta": share**2} if sampler is diffpir else {"eta": share}
+
+
+def walk_without(prior, n, steps, eta):
     """Free sampling that refreshes a share of the noise each step, like DDRM, DDNM, DiffPIR."""
     levels, source, a = prior.schedule.levels(steps), noise(), prior.schedule.alpha_bar
     x = source((n, *prior.shape), dtype=torch.float64)
     for t, s in itertools.pairwise(levels):
         x0 = prior.x0(x, t).clamp(-1, 1)
-        x = mix_step(x0, eps_from_x0(x, x0, a[t]), source.like(x), a[s], churn)
+        x = mix_step(x0, eps_from_x0(x, x0, a[t]), source.like(x), a[s], eta)
     return x
 
 
@@ -145,13 +155,13 @@ REDUCTIONS = {
         lambda: run(diffpir(TOY, Y, A, 0.0, walk=20, noise=noise(), zeta=1)),
     ),
     **{
-        f"noisy ddnm is ddrm that trusts fully: churn {churn}": (
-            lambda churn=churn: run(ddnm(TOY, Y, A, 0.2, walk=20, noise=noise(), eta=churn)),
-            lambda churn=churn: run(
-                ddrm(TOY, Y, A, 0.2, walk=20, eta=churn, eta_b=1.0, noise=noise())
+        f"noisy ddnm is ddrm that takes all of y: eta {eta}": (
+            lambda eta=eta: run(ddnm(TOY, Y, A, 0.2, walk=20, noise=noise(), eta=eta)),
+            lambda eta=eta: run(
+                ddrm(TOY, Y, A, 0.2, walk=20, eta=eta, eta_b=1.0, noise=noise())
             ),
         )
-        for churn in (0.0, 0.5, 1.0)
+        for eta in (0.0, 0.5, 1.0)
     },
     "diffpir without weight on the prior is diffpir without noise": (
         lambda: run(
@@ -179,7 +189,7 @@ REDUCTIONS = {
     ),
     **{
         f"{sampler.__name__} of nothing is ddpm": (
-            lambda sampler=sampler: run(sampler(TOY, 0 * X, NOTHING, steps=20, noise=noise())),
+            lambda sampler=sampler: run(sampler(TOY, 0 * X, NOTHING, walk=20, noise=noise())),
             lambda: run(ddpm(TOY, 4, walk=20, noise=noise())),
         )
         for sampler in (dps, mcg)
@@ -194,16 +204,24 @@ REDUCTIONS = {
         for sigma, eta in [(0.0, 0.7), (0.2, 1.0), (0.2, 0.0)]
     },
     **{
-        f"{sampler.__name__} of nothing is sampling with churn {churn}: sigma {sigma}": (
-            lambda sampler=sampler, churn=churn, sigma=sigma, options=options: run(
-                sampler(TOY, 0 * X, NOTHING, sigma, 20, churn=churn, noise=noise(), **options)
+        f"{sampler.__name__} of nothing is sampling with fresh noise {eta}: sigma {sigma}": (
+            lambda sampler=sampler, eta=eta, sigma=sigma: run(
+                sampler(
+                    TOY,
+                    0 * X,
+                    NOTHING,
+                    sigma,
+                    walk=20,
+                    noise=noise(),
+                    **fresh(sampler, eta),
+                )
             ),
-            lambda churn=churn: walk_without(TOY, 4, 20, churn),
+            lambda eta=eta: walk_without(TOY, 4, 20, eta),
         )
-        for sampler, options in [(ddrm, {}), (ddnm, {}), (diffpir, {"spacing": "uniform"})]
-        for sigma, churn in [(0.0, 0.6), (0.2, 0.0), (0.2, 1.0)]
+        for sampler in (ddrm, ddnm, diffpir)
+        for sigma, eta in [(0.0, 0.6), (0.2, 0.0), (0.2, 1.0)]
     },
-    "sampling without churn is ddim": (
+    "sampling without fresh noise is ddim": (
         lambda: walk_without(TOY, 4, 20, 0.0),
         lambda: run(ddim(TOY, 4, walk=20, eta=0.0, noise=noise())),
     ),
@@ -241,8 +259,8 @@ def test_sdedit_from_the_top_forgets_the_picture():
     assert all(a < b for a, b in itertools.pairwise(distances))
 
 
-@pytest.mark.parametrize("churn", [0.0, 0.5, 1.0])
-def test_ddrm_jpeg_that_starts_at_the_top_and_trusts_fully_is_ddnm(churn):
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_ddrm_jpeg_that_starts_at_the_top_and_takes_all_of_y_is_ddnm(eta):
     source, a = noise(), TOY.schedule.alpha_bar[T]
     start, *steps = [source((4, *SHAPE), dtype=torch.float64) for _ in range(21)]
     # DDRM-JPEG starts from the noised pseudo-inverse.
@@ -253,16 +271,16 @@ def test_ddrm_jpeg_that_starts_at_the_top_and_trusts_fully_is_ddnm(churn):
             Y,
             A,
             walk=Walk(20, start=T),
-            eta=churn,
+            eta=eta,
             eta_b=1.0,
             noise=Replay([centred, *steps]),
         )
     )
-    linear = run(ddnm(TOY, Y, A, 0.0, walk=20, noise=noise(), eta=churn))
+    linear = run(ddnm(TOY, Y, A, 0.0, walk=20, noise=noise(), eta=eta))
     torch.testing.assert_close(jpeg, linear, atol=1e-9, rtol=0)
 
 
-def test_ddrm_without_trust_listens_only_at_the_end():
+def test_ddrm_with_eta_b_0_listens_only_at_the_end():
     *_, before, last = ddrm(TOY, Y, A, 0.0, walk=20, eta=1.0, eta_b=0.0, noise=noise())
     *_, free, _ = ddrm(TOY, 0 * X, NOTHING, 0.0, walk=20, eta=1.0, noise=noise())
     torch.testing.assert_close(before.x, free.x)
@@ -395,7 +413,10 @@ MEASURED = {0.0: M @ FAR, 0.2: M @ FAR + 0.2 * randn(3, seed=31)}
 
 @functools.cache
 def bias(sampler, sigma=0.0, prior=TOY, **settings):
+    """`errors` of a sampler with these settings, its walk a `Walk` or a number of steps."""
     y = MEASURED[sigma]
+    if isinstance(settings["walk"], int):
+        settings["walk"] = in_steps(sampler, settings["walk"])
 
     def make(n, source):
         many = y.reshape(1, 1, 3, 1).expand(n, -1, -1, -1)
@@ -429,45 +450,45 @@ def test_moments_without_chance_are_those_of_many_runs():
 @pytest.mark.parametrize(
     "sampler, sigma, settings, mean, covariance",
     [  # about twice what was found
-        (ddrm, 0.0, {"steps": 100}, 0.26, 0.5),
-        (ddrm, 0.2, {"steps": 100}, 0.27, 0.5),
-        (ddnm, 0.0, {"steps": 100}, 0.14, 0.5),
-        (ddnm, 0.2, {"steps": 100}, 0.27, 0.5),
-        (ddnm, 0.0, {"steps": 100, "churn": 0.0}, 0.13, 0.07),
-        (ddrm_jpeg, 0.0, {"start": 1000, "churn": 0.0, "trust": 1.0}, 0.13, 0.07),
-        (diffpir, 0.0, {"steps": 100, "churn": 0.5}, 0.4, 0.25),
-        (diffpir, 0.2, {"steps": 100}, 0.13, 0.8),
-        (pigdm, 0.0, {"steps": 100}, 0.12, 0.16),
-        (pigdm, 0.2, {"steps": 100}, 0.14, 0.16),
+        (ddrm, 0.0, {}, 0.26, 0.5),
+        (ddrm, 0.2, {}, 0.27, 0.5),
+        (ddnm, 0.0, {}, 0.14, 0.5),
+        (ddnm, 0.2, {}, 0.27, 0.5),
+        (ddnm, 0.0, {"eta": 0.0}, 0.13, 0.07),
+        (ddrm_jpeg, 0.0, {"walk": Walk(100, start=1000), "eta": 0.0, "eta_b": 1.0}, 0.13, 0.07),
+        (diffpir, 0.0, {"zeta": 0.25}, 0.4, 0.25),
+        (diffpir, 0.2, {}, 0.13, 0.8),
+        (pigdm, 0.0, {}, 0.12, 0.16),
+        (pigdm, 0.2, {}, 0.14, 0.16),
     ],
 )
 def test_bias_is_bounded(sampler, sigma, settings, mean, covariance):
-    found = bias(sampler, sigma, **settings)
+    found = bias(sampler, sigma, **{"walk": 100} | settings)
     assert found[0] < mean and found[1] < covariance
 
 
-def test_ddnm_without_churn_becomes_exact():
+def test_ddnm_without_fresh_noise_becomes_exact():
     """Endless steps solve the posterior's flow: noise kept makes each guess agree with y."""
-    means, covariances, _ = zip(*(bias(ddnm, steps=n, churn=0.0) for n in (25, 100, 400)))
+    means, covariances, _ = zip(*(bias(ddnm, walk=n, eta=0.0) for n in (25, 100, 400)))
     assert all(b < 0.6 * a for a, b in itertools.pairwise(means)) and means[-1] < 0.05
     assert all(b < 0.4 * a for a, b in itertools.pairwise(covariances))
     assert covariances[-1] < 0.02
 
 
-@pytest.mark.parametrize("churn", [0.5, 0.85, 1.0])
+@pytest.mark.parametrize("eta", [0.5, 0.85, 1.0])
 @pytest.mark.parametrize("sampler", [ddnm, ddrm, diffpir])
-def test_churn_loses_variance(sampler, churn):
-    """Fresh noise forgets how far the guess was from the mean.
+def test_fresh_noise_loses_variance(sampler, eta):
+    """It forgets how far the guess was from the mean.
 
-    In many steps, (1 + sqrt(1 - churn^2)) / 2 is left.
+    In many steps, (1 + sqrt(1 - eta^2)) / 2 is left.
     """
-    left = bias(sampler, steps=200, churn=churn)[2]
-    assert abs(left - (1 + (1 - churn**2) ** 0.5) / 2) < 0.05
+    left = bias(sampler, walk=200, **fresh(sampler, eta))[2]
+    assert abs(left - (1 + (1 - eta**2) ** 0.5) / 2) < 0.05
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 def test_pigdm_becomes_exact_for_a_standard_normal_prior(sigma):
-    biases = (bias(pigdm, sigma, NORMAL, steps=steps) for steps in (25, 50, 100, 200))
+    biases = (bias(pigdm, sigma, NORMAL, walk=steps) for steps in (25, 50, 100, 200))
     means, covariances, _ = zip(*biases)
     assert max(means) < 1e-5 and covariances[-1] < 0.06
     assert all(b < 0.65 * a for a, b in itertools.pairwise(covariances))
@@ -476,20 +497,20 @@ def test_pigdm_becomes_exact_for_a_standard_normal_prior(sigma):
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 def test_of_all_defaults_pigdm_has_the_best_covariance(sigma):
     samplers = (pigdm, ddrm, ddnm, diffpir)
-    best, *others = (bias(sampler, sigma, steps=100)[1] for sampler in samplers)
+    best, *others = (bias(sampler, sigma, walk=100)[1] for sampler in samplers)
     assert best < 0.5 * min(others)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 @pytest.mark.parametrize("sampler", [ddrm, ddnm, diffpir])
 def test_more_steps_bring_the_mean_closer(sampler, sigma):
-    few, more = (bias(sampler, sigma, steps=steps)[0] for steps in (25, 100))
+    few, more = (bias(sampler, sigma, walk=steps)[0] for steps in (25, 100))
     assert more < 0.7 * few
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 def test_time_travel_brings_the_mean_closer(sigma):
-    means = [bias(ddnm, sigma, steps=30, repeats=repeats)[0] for repeats in (1, 2, 5)]
+    means = [bias(ddnm, sigma, walk=Walk(30, repeats=J))[0] for J in (1, 2, 5)]
     assert all(b < 0.8 * a for a, b in itertools.pairwise(means))
 
 
@@ -505,11 +526,11 @@ def inpainting_bias(sampler, **settings):
 
 
 def test_repeats_let_known_and_unknown_agree_and_cost_variance():
-    biases = (inpainting_bias(repaint, steps=25, repeats=repeats) for repeats in (1, 2, 5))
+    biases = (inpainting_bias(repaint, walk=Walk(25, repeats=J)) for J in (1, 2, 5))
     means, _, variances = zip(*biases)
     assert all(b < 0.85 * a for a, b in itertools.pairwise(means)) and means[-1] < 0.1
     assert all(b < a - 0.02 for a, b in itertools.pairwise(variances))
-    longer = inpainting_bias(repaint, steps=25, repeats=5, jump=3)
+    longer = inpainting_bias(repaint, walk=Walk(25, repeats=5, jump=3))
     assert longer[0] < 0.7 * means[0]
 
 
@@ -522,15 +543,15 @@ def many_runs(sampler, sigma, **settings):
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
-def test_dps_needs_a_scale_that_fits(sigma):
+def test_dps_needs_a_step_size_that_fits(sigma):
     """Its steps have a fixed length, however small the misfit: large ones end as noise."""
-    none, good, large = (many_runs(dps, sigma, steps=50, scale=k) for k in (0.0, 0.1, 1.0))
+    none, good, large = (many_runs(dps, sigma, walk=50, step_size=k) for k in (0.0, 0.1, 1.0))
     assert good[0] < 0.3 and good[0] < 0.5 * none[0] and good[1] < 0.35
     assert sigma == 0 or large[2] > 2
 
 
 def test_bias_of_mcg_is_bounded():
-    mean, covariance, _ = many_runs(mcg, 0.0, steps=50, scale=0.1)
+    mean, covariance, _ = many_runs(mcg, 0.0, walk=50, step_size=0.1)
     assert mean < 0.6 and covariance < 0.5
 
 
@@ -544,9 +565,7 @@ def is_exact(x, measured, tolerance=1e-10):
 EXACT = {
     "ddnm": lambda y, A: ddnm(TOY, y, A, 0.0, walk=Walk(10, repeats=2), noise=noise()),
     "ddrm": lambda y, A: ddrm(TOY, y, A, 0.0, walk=10, noise=noise()),
-    "ddrm, trusting little": lambda y, A: ddrm(
-        TOY, y, A, 0.0, walk=10, eta_b=0.3, noise=noise()
-    ),
+    "ddrm, taking little": lambda y, A: ddrm(TOY, y, A, 0.0, walk=10, eta_b=0.3, noise=noise()),
     "ddrm_jpeg": lambda y, A: ddrm_jpeg(TOY, y, A, walk=Walk(10, start=600), noise=noise()),
     "diffpir": lambda y, A: diffpir(TOY, y, A, 0.0, walk=Walk(10, "quadratic"), noise=noise()),
     "dps": lambda y, A: dps(TOY, y, A, 0.0, walk=10, noise=noise()),
@@ -598,8 +617,9 @@ def test_what_is_measured_has_the_noise_of_its_level_at_every_step(name):
 @pytest.mark.parametrize("sampler", [ddnm, ddrm, diffpir, pigdm, dps])
 def test_with_noise_the_result_is_not_held_to_the_measurement(sampler):
     y = Y + 0.3 * randn(*Y.shape, seed=41)
-    settings = {"scale": 0.1} if sampler is dps else {}
-    x = run(sampler(TOY, y, A, 0.3, 20, noise=noise(), **settings))
+    settings = {"step_size": 0.1} if sampler is dps else {}
+    walk = in_steps(sampler, 20)
+    x = run(sampler(TOY, y, A, 0.3, walk=walk, noise=noise(), **settings))
     assert 1e-3 < (A(x) - y).abs().max() < 3
 
 
@@ -652,8 +672,9 @@ def test_the_mask_may_be_a_truth_value_and_the_operator_hold_one_for_each_pictur
     )
     torch.testing.assert_close(truth_value, number, atol=0, rtol=0)
     for sampler in (ddnm, ddrm, diffpir, pigdm):
-        x = run(sampler(TOY, m * X, Inpaint(m), steps=5, noise=noise()))
-        first = run(sampler(TOY, (m * X)[:1], Inpaint(m[:1]), steps=5, noise=noise()))
+        walk = in_steps(sampler, 5)
+        x = run(sampler(TOY, m * X, Inpaint(m), walk=walk, noise=noise()))
+        first = run(sampler(TOY, (m * X)[:1], Inpaint(m[:1]), walk=walk, noise=noise()))
         torch.testing.assert_close(x[:1], first)
         assert is_exact(m * x, m * X)
 
@@ -688,7 +709,7 @@ def test_faces_have_the_measurement_given(sampler, name):
     prior, x = faces()
     operator = FACE_OPERATORS[name]()
     y = operator(x[:1])
-    restored = run(sampler(prior, y, operator, 0.0, 2, noise=noise()))
+    restored = run(sampler(prior, y, operator, 0.0, walk=2, noise=noise()))
     assert restored.dtype == torch.float32 and is_exact(operator(restored), y, 1e-4)
 
 
@@ -697,7 +718,7 @@ def test_gradients_through_the_network(sampler):
     prior, x = faces()
     operator = AveragePool(4)
     y = operator(x)
-    restored = run(sampler(prior, y, operator, steps=2, noise=noise()))
+    restored = run(sampler(prior, y, operator, walk=2, noise=noise()))
     assert is_exact(operator(restored), y, 1e-4) and restored.abs().max() < 3
     free = run(ddpm(prior, 2, walk=2, noise=noise()))
     assert (restored - free).square().mean() > 1e-4
@@ -707,10 +728,10 @@ def test_gradients_through_the_network(sampler):
 @pytest.mark.parametrize("sampler", [ddrm_jpeg, ddnm, pigdm])
 def test_what_rounds_is_agreed_with_too(sampler):
     prior, x = faces()
-    steps = {"start": 400, "steps": 5} if sampler is ddrm_jpeg else {"steps": 2}
+    walk = Walk(5, start=400) if sampler is ddrm_jpeg else 2
     for operator in (Jpeg(10), Quantize(4)):
         y = operator(x)
-        restored = run(sampler(prior, y, operator, noise=noise(), **steps))
+        restored = run(sampler(prior, y, operator, walk=walk, noise=noise()))
         # Half-way, rounding goes either way: a few may differ.
         assert ((operator(restored) - y).abs() > 1e-3).float().mean() < 0.01
         assert (restored - y).abs().max() > 0.01
@@ -723,7 +744,8 @@ def test_cuda_restores_the_same(sampler):
     on_gpu = GaussianPrior(torch.zeros(3, 16, 16, dtype=torch.float64, device="cuda"), rest=0.2)
     for operator in (AveragePool(4, 16), Blur.gaussian(1.0, 16), Inpaint(masks.box(16, 6))):
         y = measure(operator, 0.3 * randn(2, 3, 16, 16), 0.0)
-        a, b = (run(sampler(p, y, operator, steps=5, noise=noise())) for p in (prior, on_gpu))
+        walk = in_steps(sampler, 5)
+        a, b = (run(sampler(p, y, operator, walk=walk, noise=noise())) for p in (prior, on_gpu))
         assert b.is_cuda
         torch.testing.assert_close(b.cpu(), a, atol=1e-8, rtol=0)
 
@@ -763,7 +785,7 @@ NOISY = [ddrm, ddnm, diffpir, dps, pigdm]
 @pytest.mark.parametrize("name", PICTURES)
 def test_other_pictures_are_refused(name, y, message):
     with pytest.raises(ValueError, match=message):
-        run(PICTURES[name](y, steps=5))
+        run(PICTURES[name](y, walk=5))
 
 
 @pytest.mark.parametrize(
@@ -780,7 +802,7 @@ def test_other_pictures_are_refused(name, y, message):
 @pytest.mark.parametrize("name", MEASUREMENTS)
 def test_other_measurements_are_refused(name, y, message):
     with pytest.raises(ValueError, match=message):
-        run(MEASUREMENTS[name](NEVER, y, POOL, steps=5))
+        run(MEASUREMENTS[name](NEVER, y, POOL, walk=5))
 
 
 @pytest.mark.parametrize(
@@ -798,34 +820,35 @@ def test_other_measurements_are_refused(name, y, message):
 @pytest.mark.parametrize("name", MEASUREMENTS)
 def test_operators_for_other_pictures_are_refused(name, y, operator, message):
     with pytest.raises(ValueError, match=message):
-        run(MEASUREMENTS[name](NEVER, y, operator, steps=5))
+        run(MEASUREMENTS[name](NEVER, y, operator, walk=5))
 
 
 @pytest.mark.parametrize("sigma", [-0.1, float("nan"), float("inf")])
 @pytest.mark.parametrize("sampler", NOISY)
 def test_other_deviations_are_refused(sampler, sigma):
     with pytest.raises(ValueError, match="sigma"):
-        run(sampler(NEVER, SMALL, POOL, sigma, steps=5))
+        run(sampler(NEVER, SMALL, POOL, sigma, walk=5))
 
 
 @pytest.mark.parametrize(
-    "sampler, settings",
+    "sampler, sigma, wanted",
     [
-        (ddrm, {}),
-        (ddrm, {"sigma": 0.1}),
-        (diffpir, {}),
-        (mcg, {}),
-        (ddnm, {"sigma": 0.1}),
-        (pigdm, {"sigma": 0.1}),
+        (ddrm, 0.0, "operator with singular values"),
+        (ddrm, 0.1, "operator with singular values"),
+        (diffpir, 0.0, "linear operator"),
+        (mcg, 0.0, "linear operator"),
+        (ddnm, 0.1, "operator with singular values"),
+        (pigdm, 0.1, "linear operator"),
     ],
 )
-def test_what_rounds_is_refused_where_singular_values_are_needed(sampler, settings):
-    with pytest.raises(ValueError, match="linear operator .* got Quantize"):
-        run(sampler(NEVER, FLAT, Quantize(4), steps=5, **settings))
+def test_what_rounds_is_refused_where_a_linear_operator_is_needed(sampler, sigma, wanted):
+    with pytest.raises(ValueError, match=f"{wanted} .* got Quantize"):
+        noisy = () if sampler is mcg else (sigma,)
+        run(sampler(NEVER, FLAT, Quantize(4), *noisy, walk=5))
 
 
 def test_dps_takes_any_differentiable_function_where_it_need_not_agree():
-    with pytest.raises(ValueError, match="linear operator .* got function"):
+    with pytest.raises(ValueError, match="operator with pinv and project .* got function"):
         run(dps(NEVER, X, identity, walk=5))
     x = run(dps(TOY, X, lambda x: x**3, 0.1, walk=20, step_size=0.1, noise=noise()))
     free = run(ddpm(TOY, 4, walk=20, noise=noise()))
@@ -835,14 +858,10 @@ def test_dps_takes_any_differentiable_function_where_it_need_not_agree():
 @pytest.mark.parametrize(
     "sampler, name, wrong",
     [
-        *itertools.product([ddrm, ddrm_jpeg, ddnm, diffpir], ["churn"], [-0.1, 1.1, torch.nan]),
-        *itertools.product([ddrm, ddrm_jpeg], ["trust"], [-0.1, 1.1, torch.nan]),
-        *itertools.product([pigdm], ["eta"], [-0.1, 1.1, torch.nan]),
+        *itertools.product([ddrm, ddrm_jpeg, ddnm, pigdm], ["eta"], [-0.1, 1.1, torch.nan]),
+        *itertools.product([diffpir], ["zeta"], [-0.1, 1.1, torch.nan]),
+        *itertools.product([ddrm, ddrm_jpeg], ["eta_b"], [-0.1, 1.1, torch.nan]),
         *itertools.product([diffpir], ["lam"], [-0.1, torch.nan, torch.inf]),
-        *itertools.product([diffpir], ["spacing"], ["cubic"]),
-        *itertools.product([ddrm_jpeg], ["start"], [0, 1001, 400.5]),
-        *itertools.product([ddnm], ["repeats", "jump"], [0, 1.5]),
-        *itertools.product(MEASUREMENTS.values(), ["steps"], [0, 1001, 2.5]),
     ],
 )
 def test_other_settings_are_refused(sampler, name, wrong):
@@ -850,18 +869,34 @@ def test_other_settings_are_refused(sampler, name, wrong):
         run(sampler(NEVER, SMALL, POOL, **{name: wrong}))
 
 
+WRONG_WALKS = [
+    *itertools.product(["steps"], [0, 1001, 2.5]),
+    *itertools.product(["spacing"], ["cubic"]),
+    *itertools.product(["start"], [0, 1001, 400.5]),
+    *itertools.product(["repeats", "jump"], [0, 1.5]),
+]
+
+
+@pytest.mark.parametrize("part, wrong", WRONG_WALKS)
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_other_walks_are_refused(name, part, wrong):
+    with pytest.raises(ValueError, match=part):
+        run(MEASUREMENTS[name](NEVER, SMALL, POOL, walk=Walk(**{"steps": 5, part: wrong})))
+
+
 @pytest.mark.parametrize(
-    "name, setting, wrong",
-    [
-        *itertools.product(["sdedit"], ["start"], [0, 1001, 400.5]),
-        *itertools.product(["ilvr"], ["until"], [-1, 1001]),
-        *itertools.product(["repaint"], ["repeats", "jump"], [0, 1.5]),
-        *itertools.product(PICTURES, ["steps"], [0, 1001, 2.5]),
-    ],
+    "name, setting, wrong", [*itertools.product(["ilvr"], ["until"], [-1, 1001])]
 )
 def test_other_settings_for_pictures_are_refused(name, setting, wrong):
     with pytest.raises(ValueError, match=setting):
         run(PICTURES[name](FLAT, **{setting: wrong}))
+
+
+@pytest.mark.parametrize("part, wrong", WRONG_WALKS)
+@pytest.mark.parametrize("name", PICTURES)
+def test_other_walks_for_pictures_are_refused(name, part, wrong):
+    with pytest.raises(ValueError, match=part):
+        run(PICTURES[name](FLAT, walk=Walk(**{"steps": 5, part: wrong})))
 
 
 @pytest.mark.parametrize("sampler", [replacement, repaint])
@@ -878,7 +913,7 @@ def test_other_settings_for_pictures_are_refused(name, setting, wrong):
 )
 def test_other_masks_are_refused(sampler, m, message):
     with pytest.raises(ValueError, match=message):
-        run(sampler(NEVER, FLAT, m, 5))
+        run(sampler(NEVER, FLAT, m, walk=5))
 
 
 def test_a_filter_that_does_not_give_pictures_is_refused():

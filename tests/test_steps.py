@@ -1,5 +1,7 @@
 """The closed forms against direct computation with Gaussians, in float64."""
 
+import math
+
 import pytest
 import torch
 
@@ -51,9 +53,9 @@ def test_renoise_composes_with_noise_to(t, s):
     a_t, a_s, one = ALPHA_BAR[t], ALPHA_BAR[s], torch.ones(1, dtype=torch.float64)
     scale = renoise(noise_to(one, 0 * one, a_s), 0 * one, a_s, a_t)
     carried = renoise(noise_to(0 * one, one, a_s), 0 * one, a_s, a_t)
-    spread = carried**2 + renoise(0 * one, one, a_s, a_t) ** 2
+    std = carried**2 + renoise(0 * one, one, a_s, a_t) ** 2
     torch.testing.assert_close(scale, a_t.sqrt()[None])
-    torch.testing.assert_close(spread, (1 - a_t)[None])
+    torch.testing.assert_close(std, (1 - a_t)[None])
 
 
 @pytest.mark.parametrize("t, s", PAIRS)
@@ -92,21 +94,21 @@ def test_ddim_with_eta_one_is_the_posterior(t, s):
     torch.testing.assert_close(x_s, mean + variance.sqrt() * z)
 
 
-@pytest.mark.parametrize("churn", [0.0, 0.3, 0.85, 1.0])
-def test_churn_keeps_the_marginals_and_takes_its_share(churn):
-    """For any churn, the mean is sqrt(a_s) x0 and the variance 1 - a_s, churn^2 of it fresh."""
+@pytest.mark.parametrize("eta", [0.0, 0.3, 0.85, 1.0])
+def test_fresh_noise_keeps_the_marginals_and_takes_its_share(eta):
+    """For any eta, the mean is sqrt(a_s) x0 and the variance 1 - a_s, eta^2 of it fresh."""
     zero = torch.zeros(1, dtype=torch.float64)
     one = torch.ones(1, dtype=torch.float64)
     a = ALPHA_BAR[300]
-    along_eps = mix_step(zero, one, zero, a, churn)
-    along_z = mix_step(zero, zero, one, a, churn)
-    torch.testing.assert_close(mix_step(one, zero, zero, a, churn), a.sqrt()[None])
+    along_eps = mix_step(zero, one, zero, a, eta)
+    along_z = mix_step(zero, zero, one, a, eta)
+    torch.testing.assert_close(mix_step(one, zero, zero, a, eta), a.sqrt()[None])
     torch.testing.assert_close(along_eps**2 + along_z**2, (1 - a)[None])
-    torch.testing.assert_close(along_z**2, churn**2 * (1 - a)[None])
+    torch.testing.assert_close(along_z**2, eta**2 * (1 - a)[None])
 
 
 @pytest.mark.parametrize("t, s", PAIRS)
-def test_without_churn_it_is_ddim(t, s):
+def test_with_eta_0_it_is_ddim(t, s):
     x0, eps, z = randn(9), randn(9, seed=1), randn(9, seed=2)
     expected = ddim_step(x0, eps, z, ALPHA_BAR[t], ALPHA_BAR[s], 0.0)
     torch.testing.assert_close(mix_step(x0, eps, z, ALPHA_BAR[s], 0.0), expected)
@@ -114,54 +116,54 @@ def test_without_churn_it_is_ddim(t, s):
 
 # From a perfect measurement to none, by way of one exactly as noisy as level 300.
 BORDER = ((1 - ALPHA_BAR[300]) / ALPHA_BAR[300]).sqrt()
-SPREADS = torch.tensor([0.0, 0.1, 0.99, 1.01, 5.0, float("inf")], dtype=torch.float64) * BORDER
+DEVIATIONS = BORDER * torch.tensor([0.0, 0.1, 0.99, 1.01, 5.0, math.inf]).double()
 
 
-@pytest.mark.parametrize("churn, trust", [(0.0, 1.0), (0.85, 1.0), (0.85, 0.3), (1.0, 0.0)])
-def test_a_spectral_step_keeps_the_marginals_whatever_the_measurement_noise(churn, trust):
-    """With the true x0 as guess and y = x0 + spread n: mean sqrt(a_s) x0, variance 1 - a_s."""
-    a, zero, one = ALPHA_BAR[300], torch.zeros_like(SPREADS), torch.ones_like(SPREADS)
-    dirt = torch.where(SPREADS.isinf(), 0, SPREADS)
+@pytest.mark.parametrize("eta, eta_b", [(0.0, 1.0), (0.85, 1.0), (0.85, 0.3), (1.0, 0.0)])
+def test_a_spectral_step_keeps_the_marginals_whatever_the_measurement_noise(eta, eta_b):
+    """With the true x0 as guess and y = x0 + std n: mean sqrt(a_s) x0, variance 1 - a_s."""
+    a, zero, one = ALPHA_BAR[300], torch.zeros_like(DEVIATIONS), torch.ones_like(DEVIATIONS)
+    dirt = torch.where(DEVIATIONS.isinf(), 0, DEVIATIONS)
 
     def step(x0, eps, z, n):
-        return spectral_step(x0, eps, z, x0 + dirt * n, SPREADS, a, churn, trust)
+        return spectral_step(x0, eps, z, x0 + dirt * n, DEVIATIONS, a, eta, eta_b)
 
     torch.testing.assert_close(step(one, zero, zero, zero), a.sqrt() * one)
     parts = [step(zero, *(one if i == j else zero for i in range(3))) ** 2 for j in range(3)]
     torch.testing.assert_close(sum(parts), (1 - a) * one)
     # Of eps, something is left only where nothing is measured.
-    assert parts[0].count_nonzero() == (churn < 1) and parts[0][:-1].sum() == 0
+    assert parts[0].count_nonzero() == (eta < 1) and parts[0][:-1].sum() == 0
 
 
 def test_a_spectral_step_by_hand():
     a, x0, eps, z, y = ALPHA_BAR[300], *(randn(6, seed=k) for k in range(4))
-    level, churn, trust = (1 - a).sqrt(), 0.6, 0.7
-    out = spectral_step(x0, eps, z, y, SPREADS, a, churn, trust)
+    level, eta, eta_b = (1 - a).sqrt(), 0.6, 0.7
+    out = spectral_step(x0, eps, z, y, DEVIATIONS, a, eta, eta_b)
     for i in (0, 1, 2):  # cleaner than the level
-        missing = (1 - a - a * (trust * SPREADS[i]) ** 2).sqrt()
+        missing = (1 - a - a * (eta_b * DEVIATIONS[i]) ** 2).sqrt()
         guess = 0.3 * x0[i] + 0.7 * y[i]
         torch.testing.assert_close(out[i], a.sqrt() * guess + missing * z[i])
     for i in (3, 4):  # not: the measurement steers the noise
-        toward = 0.8 * (y[i] - x0[i]) / SPREADS[i] + 0.6 * z[i]
+        toward = 0.8 * (y[i] - x0[i]) / DEVIATIONS[i] + 0.6 * z[i]
         torch.testing.assert_close(out[i], a.sqrt() * x0[i] + level * toward)
-    torch.testing.assert_close(out[5], mix_step(x0, eps, z, a, churn)[5])
+    torch.testing.assert_close(out[5], mix_step(x0, eps, z, a, eta)[5])
 
 
-def test_a_spectral_step_without_churn_does_not_jump_where_measurement_and_level_are_equally_noisy():
+def test_a_spectral_step_with_eta_0_does_not_jump_where_measurement_and_level_are_equally_noisy():
     a, x0, eps, z, y = ALPHA_BAR[300], *(randn(6, seed=k) for k in range(4))
-    spreads = (BORDER * f * torch.ones(6) for f in (1 - 1e-12, 1 + 1e-12))
-    below, above = (spectral_step(x0, eps, z, y, spread, a, 0.0) for spread in spreads)
+    deviations = (BORDER * f * torch.ones(6) for f in (1 - 1e-12, 1 + 1e-12))
+    below, above = (spectral_step(x0, eps, z, y, std, a, 0.0) for std in deviations)
     torch.testing.assert_close(below, above, atol=1e-5, rtol=0)
 
 
 def test_a_spectral_step_to_level_zero_ends_with_the_measurement_or_the_guess():
     x0, eps, z, y = (randn(6, seed=k) for k in range(4))
-    out = spectral_step(x0, eps, z, y, SPREADS, ALPHA_BAR[0], 0.85)
-    assert torch.equal(out, torch.where(SPREADS == 0, y, x0))
+    out = spectral_step(x0, eps, z, y, DEVIATIONS, ALPHA_BAR[0], 0.85)
+    assert torch.equal(out, torch.where(DEVIATIONS == 0, y, x0))
 
 
 @pytest.mark.parametrize("m", [0.0, 0.07, 0.3, 0.5, 0.9, 1.0])
-def test_fuse_with_fix_keeps_mean_and_variance(m):
+def test_a_rescaled_fusion_keeps_mean_and_variance(m):
     mean = torch.full((1,), 3.0, dtype=torch.float64)
     from_given = fuse(mean + 1, mean, mean, m) - mean
     from_hallucinated = fuse(mean, mean + 1, mean, m) - mean
@@ -169,7 +171,7 @@ def test_fuse_with_fix_keeps_mean_and_variance(m):
     torch.testing.assert_close(from_given**2 + from_hallucinated**2, torch.ones_like(mean))
 
 
-def test_fuse_without_fix_loses_variance():
+def test_a_plain_blend_loses_variance():
     zero, one = torch.zeros(1), torch.ones(1)
     first = fuse(one, zero, zero, 0.5, rescale=False)
     second = fuse(zero, one, zero, 0.5, rescale=False)

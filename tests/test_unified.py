@@ -21,6 +21,7 @@ from fuzzydiff_lite.operators import (
     AveragePool,
     Blur,
     Denoise,
+    Functions,
     Gray,
     Inpaint,
     Jpeg,
@@ -60,7 +61,7 @@ def same(sampler, formula, close=1e-12):
 
 
 def of(A, sigma=0.0):
-    """What A measures, and what the formula wants of it: A† y, singular values, the spread."""
+    """What A measures, and what the formula wants of it: A† y, singular values, the std."""
     y = measure(A, X, sigma, Noise(5))
     given = A.pinv(y)
     c = A.V_adjoint(given)
@@ -68,20 +69,20 @@ def of(A, sigma=0.0):
 
 
 @pytest.mark.parametrize("m", [M, HOLE, 0.0, 1.0], ids=["map", "mask", "0", "1"])
-@pytest.mark.parametrize("fix", [True, False])
+@pytest.mark.parametrize("rescale", [True, False])
 @pytest.mark.parametrize("repeats, jump", [(1, 1), (3, 1), (2, 4)])
-def test_fuzzy(m, fix, repeats, jump):
+def test_fuzzy(m, rescale, repeats, jump):
     old = samplers.fuzzy(
-        TOY, X, m, walk=Walk(12, repeats=repeats, jump=jump), noise=Noise(0), rescale=fix
+        TOY, X, m, walk=Walk(12, repeats=repeats, jump=jump), noise=Noise(0), rescale=rescale
     )
-    rule = fuzzy_rule(m, fix)
+    rule = fuzzy_rule(m, rescale)
     new = unified(TOY, X, rule, walk=Walk(12, repeats=repeats, jump=jump), noise=Noise(0))
     same(old, new)
 
 
-@pytest.mark.parametrize("fix", [True, False])
+@pytest.mark.parametrize("rescale", [True, False])
 @pytest.mark.parametrize("basis", [Pixels, Basis.haar(8), Basis.dct(8), WalshHadamard(0.5, 8)])
-def test_fuzzy_per_run_in_a_basis(fix, basis):
+def test_fuzzy_by_share_in_a_basis(rescale, basis):
     shape = basis.V_adjoint(X).shape[1:]
     share = M.reshape(-1)[: shape[-1]]
     m = share.expand(1, *shape)
@@ -91,7 +92,7 @@ def test_fuzzy_per_run_in_a_basis(fix, basis):
         m,
         walk=Walk(12, repeats=2),
         noise=Noise(0),
-        rescale=fix,
+        rescale=rescale,
         clip=True,
         variance=TOY.variance,
         basis=basis,
@@ -101,7 +102,7 @@ def test_fuzzy_per_run_in_a_basis(fix, basis):
         unified(
             TOY,
             X,
-            fuzzy_rule(share, fix, TOY.variance),
+            fuzzy_rule(share, rescale, TOY.variance),
             walk=Walk(12, repeats=2),
             basis=basis,
             noise=Noise(0),
@@ -145,11 +146,11 @@ def test_sdedit():
 
 
 @ALL
-@pytest.mark.parametrize("churn", [0.0, 0.85, 1.0])
-def test_ddnm_and_the_linear_case_of_ddrm_jpeg(A, churn):
+@pytest.mark.parametrize("eta", [0.0, 0.85, 1.0])
+def test_ddnm_and_the_linear_case_of_ddrm_jpeg(A, eta):
     y, given, s, _ = of(A)
     old = samplers.ddnm(
-        TOY, y, A, 0.0, walk=Walk(12, repeats=2, jump=2), noise=Noise(0), eta=churn
+        TOY, y, A, 0.0, walk=Walk(12, repeats=2, jump=2), noise=Noise(0), eta=eta
     )
     seen = (s > 0).double()
     same(
@@ -157,41 +158,37 @@ def test_ddnm_and_the_linear_case_of_ddrm_jpeg(A, churn):
         unified(
             TOY,
             given,
-            null_space_rule(seen, churn),
+            null_space_rule(seen, eta),
             walk=Walk(12, repeats=2, jump=2),
             basis=A,
             noise=Noise(0),
         ),
     )
     old = samplers.ddrm_jpeg(
-        TOY, y, A, walk=Walk(12, start=400), eta=churn, eta_b=0.4, noise=Noise(0)
+        TOY, y, A, walk=Walk(12, start=400), eta=eta, eta_b=0.4, noise=Noise(0)
     )
-    rule = null_space_rule(seen, churn, 0.4)
+    rule = null_space_rule(seen, eta, 0.4)
     same(old, unified(TOY, given, rule, walk=Walk(12, start=400), basis=A, noise=Noise(0)))
 
 
 @ALL
 @pytest.mark.parametrize("sigma", [0.0, 0.1])
-@pytest.mark.parametrize("churn, trust", [(0.0, 1.0), (0.85, 0.6), (1.0, 1.0)])
-def test_ddrm_and_ddnm_plus(A, sigma, churn, trust):
-    y, given, _, spread = of(A, sigma)
-    old = samplers.ddrm(TOY, y, A, sigma, walk=12, eta=churn, eta_b=trust, noise=Noise(0))
+@pytest.mark.parametrize("eta, eta_b", [(0.0, 1.0), (0.85, 0.6), (1.0, 1.0)])
+def test_ddrm_and_ddnm_plus(A, sigma, eta, eta_b):
+    y, given, _, std = of(A, sigma)
+    old = samplers.ddrm(TOY, y, A, sigma, walk=12, eta=eta, eta_b=eta_b, noise=Noise(0))
     same(
         old,
-        unified(
-            TOY, given, spectral_rule(spread, churn, trust), walk=12, basis=A, noise=Noise(0)
-        ),
+        unified(TOY, given, spectral_rule(std, eta, eta_b), walk=12, basis=A, noise=Noise(0)),
     )
-    if sigma and trust == 1:
-        old = samplers.ddnm(
-            TOY, y, A, sigma, walk=Walk(12, repeats=2), noise=Noise(0), eta=churn
-        )
+    if sigma and eta_b == 1:
+        old = samplers.ddnm(TOY, y, A, sigma, walk=Walk(12, repeats=2), noise=Noise(0), eta=eta)
         same(
             old,
             unified(
                 TOY,
                 given,
-                spectral_rule(spread, churn),
+                spectral_rule(std, eta),
                 walk=Walk(12, repeats=2),
                 basis=A,
                 noise=Noise(0),
@@ -201,13 +198,13 @@ def test_ddrm_and_ddnm_plus(A, sigma, churn, trust):
 
 @ALL
 @pytest.mark.parametrize("sigma", [0.0, 0.1])
-@pytest.mark.parametrize("churn, lam", [(0.3, 1.0), (1.0, 7.0)])
-def test_diffpir(A, sigma, churn, lam):
+@pytest.mark.parametrize("eta, lam", [(0.3, 1.0), (1.0, 7.0)])
+def test_diffpir(A, sigma, eta, lam):
     y, given, s, _ = of(A, sigma)
     old = samplers.diffpir(
-        TOY, y, A, sigma, walk=Walk(12, "quadratic"), lam=lam, zeta=churn**2, noise=Noise(0)
+        TOY, y, A, sigma, walk=Walk(12, "quadratic"), lam=lam, zeta=eta**2, noise=Noise(0)
     )
-    rule = proximal_rule(s, sigma, lam, zeta=churn**2)
+    rule = proximal_rule(s, sigma, lam, zeta=eta**2)
     same(old, unified(TOY, given, rule, walk=Walk(12, "quadratic"), basis=A, noise=Noise(0)))
 
 
@@ -236,8 +233,8 @@ def test_on_faces():
     A = Blur.gaussian(2)
     y = measure(A, x, 0.05, Noise(1))
     given, s = A.pinv(y), A.S(A.V_adjoint(x))
-    spread = A.std(0.05, A.V_adjoint(x))
-    formula = unified(prior, given, spectral_rule(spread), walk=4, basis=A)
+    std = A.std(0.05, A.V_adjoint(x))
+    formula = unified(prior, given, spectral_rule(std), walk=4, basis=A)
     same(samplers.ddrm(prior, y, A, 0.05, walk=4), formula, 1e-5)
     formula = unified(prior, given, proximal_rule(s, 0.05), walk=Walk(4, "quadratic"), basis=A)
     same(samplers.diffpir(prior, y, A, 0.05, walk=Walk(4, "quadratic")), formula, 1e-5)
@@ -261,9 +258,9 @@ LEVELS = [(1000, 700), (500, 480), (300, 20), (40, 39), (20, 0)]
 def test_the_rules_that_correct_keep_the_variance(t, s):
     a_t, a_s = Schedule.linear().alpha_bar[[t, s]]
     kept = (1 - a_s).expand(5)
-    spread = torch.tensor([0, 0.05, 0.5, 3, torch.inf]).double()
-    finite = torch.where(spread.isinf(), 0, spread)
-    for rule in (spectral_rule(spread, 0.5), spectral_rule(spread, 0.85, 0.4)):
+    std = torch.tensor([0, 0.05, 0.5, 3, torch.inf]).double()
+    finite = torch.where(std.isinf(), 0, std)
+    for rule in (spectral_rule(std, 0.5), spectral_rule(std, 0.85, 0.4)):
         w, p, q, r = rule(a_t, a_s)
         if s > 0:  # at level 0 nothing can be added to what a measurement brings
             brought = a_s * (w * finite) ** 2
@@ -318,21 +315,30 @@ def test_whitening_with_a_mask_is_the_masked_operator():
     )
 
 
-def test_whitening_gives_each_place_its_spread():
+def test_whitening_gives_each_place_its_std():
     deviation = torch.tensor([[0.1, 0.2], [0.4, torch.inf]]).double()[None, None]
     B, _, sigma = whiten(AveragePool(4, 8), torch.ones(1, 3, 2, 2).double(), deviation)
-    spread = B.std(sigma, B.V_adjoint(X))[0, :12].reshape(3, 2, 2)
-    torch.testing.assert_close(spread, 4 * deviation[0].expand(3, -1, -1))  # s is 1/4
+    std = B.std(sigma, B.V_adjoint(X))[0, :12].reshape(3, 2, 2)
+    torch.testing.assert_close(std, 4 * deviation[0].expand(3, -1, -1))  # s is 1/4
     B, _, sigma = whiten(Inpaint(HOLE), X, 0.1 + M)
     torch.testing.assert_close(B.std(sigma, X), torch.where(HOLE > 0, 0.1 + M, torch.inf))
 
 
 @pytest.mark.parametrize("wrong", [0.0, -0.1, math.nan, math.inf])
 def test_whitening_refuses(wrong):
-    with pytest.raises(ValueError, match="deviation"):
+    with pytest.raises(ValueError, match="std"):
         whiten(Denoise(), X, torch.full((1, 1, 8, 8), wrong))
-    with pytest.raises(ValueError, match="no singular values in closed form"):
-        whiten(OPERATORS["blur"], X, M + 0.1)
+
+
+def test_whitening_where_singular_values_differ_gives_functions():
+    blur, std = OPERATORS["blur"], M + 0.1
+    B, z, sigma = whiten(blur, X, std)
+    assert isinstance(B, Functions) and sigma == pytest.approx(std.min().item())
+    torch.testing.assert_close(B(X), sigma / std * blur(X))
+    torch.testing.assert_close(z, sigma / std * X)
+    with pytest.raises(ValueError, match="an operator with singular values is wanted"):
+        next(samplers.ddrm(TOY, z, B, sigma))
+    run(samplers.diffpir(TOY, z, B, sigma, walk=2))
 
 
 def test_share_kept():
