@@ -1,4 +1,7 @@
-"""Pictures: in and out of tensors, training faces, those that ship, damage done to them."""
+"""Pictures: in and out of tensors, training faces, those that ship, damage done to them.
+
+`ASTRONAUT_BOX` is the square of the face in scikit-image's astronaut: left, top, right, bottom.
+"""
 
 from .faces64 import faces64_folder, load_faces64
 from .pictures import (

@@ -1,4 +1,8 @@
-"""Damage to find and mend: boxes, scratches, stains and the like, and where they truly are."""
+"""Damage to find and mend: boxes, scratches, stains and the like, and where they truly are.
+
+Each function takes pictures (B, 3, H, W) in [-1, 1], H = W, and returns them damaged, with the
+truth (B, 1, H, W): 1 where a pixel is damaged, else 0. `named` calls one of them by its name.
+"""
 
 from __future__ import annotations
 

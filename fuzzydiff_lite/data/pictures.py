@@ -12,12 +12,12 @@ from torch import Tensor
 
 
 def from_uint8(pictures: Tensor) -> Tensor:
-    """8-bit values 0..255 to floats in [-1, 1]."""
+    """8-bit values 0..255 to float32 in [-1, 1], of any shape."""
     return pictures.float() / 127.5 - 1
 
 
 def to_uint8(pictures: Tensor) -> Tensor:
-    """Floats, clamped to [-1, 1], to the nearest 8-bit values."""
+    """Floats of any shape, clamped to [-1, 1], to the nearest 8-bit values 0..255."""
     return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte()
 
 
@@ -55,7 +55,11 @@ def to_image(picture: Tensor) -> Image.Image:
 
 
 def sheet(pictures: Tensor, columns: int | None = None, scale: int = 1) -> Image.Image:
-    """Pictures (n, 3, H, W) in rows of `columns` as one Pillow picture, enlarged by `scale`."""
+    """Pictures (n, 3, H, W) in [-1, 1] in rows of `columns`, as one Pillow picture.
+
+    Each pixel becomes a square of `scale` x `scale`; without `columns` the sheet is about
+    square.
+    """
     columns = columns or math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
     n, c, h, w = pictures.shape

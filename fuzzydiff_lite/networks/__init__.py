@@ -1,4 +1,8 @@
-"""Networks and their weights on disk."""
+"""Networks and their weights on disk.
+
+`TONES` are the labels that `FaceNet` takes, by their numbers; `SHA256` has the checksum of each
+file of weights that ships.
+"""
 
 from .classifier import ToneClassifier
 from .unet import TONES, FaceNet

@@ -39,7 +39,10 @@ class Blur(Operator):
 
     @classmethod
     def gaussian(cls, sigma: float, size: int = 64) -> Blur:
-        """A Gaussian of standard deviation `sigma` pixels, cut off below 1e-5 of its peak."""
+        """A Gaussian of standard deviation `sigma` pixels, cut off below 1e-5 of its peak.
+
+        Raises ValueError for a sigma that is not above 0 and finite.
+        """
         if not 0 < sigma < math.inf:
             raise ValueError(f"sigma must be a number above 0 pixels, got {sigma}")
         reach = min(math.ceil(4.8 * sigma), (size - 1) // 2)
@@ -49,14 +52,20 @@ class Blur(Operator):
 
     @classmethod
     def uniform(cls, width: int, size: int = 64) -> Blur:
-        """The mean over a square of `width` x `width` pixels, `width` odd."""
+        """The mean over a square of `width` x `width` pixels.
+
+        Raises ValueError for a width that is not odd.
+        """
         if width < 1 or width % 2 == 0:
             raise ValueError(f"width must be odd and at least 1 pixel, got {width}")
         return cls(torch.full((width, width), 1 / width**2, dtype=torch.float64), size)
 
     @classmethod
     def motion(cls, length: float, angle: float = 0.0, size: int = 64) -> Blur:
-        """The camera moved `length` pixels along a line `angle` degrees up from horizontal."""
+        """The camera moved `length` pixels along a line `angle` degrees up from horizontal.
+
+        Raises ValueError for a length that is not above 0 or does not fit the picture.
+        """
         if not 0 < length <= size - 2:
             raise ValueError(
                 f"length must be above 0 and at most {size - 2} pixels, got {length}"

@@ -13,7 +13,10 @@ BRANCH = 2  # drawn masks share no number with what a sampler of the same seed d
 
 
 def box(size: int = 64, side: int = 24) -> Tensor:
-    """A square hole of `side` pixels in the centre."""
+    """A square hole of `side` pixels in the centre.
+
+    Raises ValueError for a side outside 0..size.
+    """
     if not 0 <= side <= size:
         raise ValueError(f"side must be between 0 and {size}, got {side}")
     mask = torch.ones(1, 1, size, size)
@@ -30,7 +33,10 @@ def half(size: int = 64) -> Tensor:
 
 
 def stripes(size: int = 64, width: int = 8, gap: int = 8) -> Tensor:
-    """Horizontal stripes: `width` rows are kept, `gap` rows missing, and so on from the top."""
+    """Horizontal stripes: `width` rows are kept, `gap` rows missing, and so on from the top.
+
+    Raises ValueError for negative numbers, and where both are 0.
+    """
     if width < 0 or gap < 0 or width + gap < 1:
         raise ValueError(
             f"width and gap must be at least 0 and not both 0, got {width} and {gap}"
@@ -40,7 +46,10 @@ def stripes(size: int = 64, width: int = 8, gap: int = 8) -> Tensor:
 
 
 def random_pixels(keep: float = 0.3, size: int = 64, noise: Noise | None = None) -> Tensor:
-    """A share `keep` of the pixels is kept, to the nearest pixel, scattered at random."""
+    """A share `keep` of the pixels is kept, to the nearest pixel, scattered at random.
+
+    Raises ValueError for a share outside [0, 1].
+    """
     if not 0 <= keep <= 1:
         raise ValueError(f"keep must be in [0, 1], got {keep}")
     z = (noise or Noise()).branch(BRANCH)((1, size**2))
@@ -79,6 +88,7 @@ def soften(mask: Tensor, sigma: float) -> Tensor:
     """A fuzzy map in [0, 1]: `mask` (..., H, W) blurred by a Gaussian of `sigma` pixels.
 
     The borders repeat outwards, and beyond 4 `sigma` from an edge of the mask nothing changes.
+    Raises ValueError for a negative sigma.
     """
     if sigma < 0:
         raise ValueError(f"sigma must be at least 0 pixels, got {sigma}")
