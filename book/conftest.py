@@ -34,10 +34,12 @@ def pytest_collect_file(file_path, parent):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report):
-    """One line a chapter instead of a dot a cell."""
+    """One line a chapter, or for the cell that fails, instead of a letter a cell."""
     line = dict(report.user_properties).get("line")
-    if line is not None and report.when == "call" and report.passed:
-        return "passed", line, "PASSED"
+    if line is None or report.when != "call" and not report.skipped:
+        return None
+    line = f"{report.nodeid} failed\n" if report.failed else line
+    return report.outcome, line, report.outcome.upper()
 
 
 class Chapter(IPyNbFile):

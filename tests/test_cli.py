@@ -175,7 +175,8 @@ def faces(tmp_path_factory):
 )
 def test_every_method_restores_what_fits_it(faces, task, method, tmp_path, capsys):
     source = next((faces / task).glob("0.*"))
-    words = ["restore", str(source), "--task", task, "--method", method, "--steps", "8"]
+    steps = "8" if method in ("dps", "pigdm") else "4"  # gradients need a few to take hold
+    words = ["restore", str(source), "--task", task, "--method", method, "--steps", steps]
     words += [*DAMAGED.get(task, []), "-o", str(tmp_path / "out.png")]
     assert cli.main(words) == 0
     assert f"{method}: " in capsys.readouterr().out
@@ -436,7 +437,13 @@ def test_the_help_of_restore_names_every_method_and_setting(capsys):
 
 def test_the_module_runs():
     command = [sys.executable, "-m", "fuzzydiff_lite.cli"]
-    done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
-    assert all(name in done.stdout for name in ("sample", "restore", "train"))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     check_error((done.returncode, done.stdout, done.stderr), "COMMAND")
+
+
+def test_help_names_the_commands(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("sample", "restore", "train"))
