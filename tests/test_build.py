@@ -20,6 +20,7 @@ from PIL import Image
 from fuzzydiff_lite import data
 from fuzzydiff_lite.data import build
 from fuzzydiff_lite.data import build_faces64 as faces
+from fuzzydiff_lite.data.faces64 import TONES
 
 # MediaPipe's landmarks of the portrait that ships, as fractions of the picture, which is
 # aligned: the corners of the eyes and the mouth.
@@ -456,7 +457,7 @@ def test_the_collection_passes_the_filters(faces64):
     pictures, tones, names = data.load_faces64(faces64, source="congress", split="val")
     pictures = pictures.permute(0, 2, 3, 1).numpy()
     for picture, number, name in zip(pictures, tones, names, strict=True):
-        assert faces.fault(picture) == "" and faces.tone(picture) == faces64.TONES[number], name
+        assert faces.fault(picture) == "" and faces.tone(picture) == TONES[number], name
 
 
 def test_the_collection_has_no_near_duplicates(faces64):

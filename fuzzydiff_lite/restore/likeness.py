@@ -7,7 +7,7 @@ from torch import Tensor
 from ..operators.blur import smooth
 from .statistics import Statistics
 
-LEAST_LIKENESS = 0.22  # of a face, damaged or not: studies/attention.py says why
+LEAST_LIKENESS = 0.22  # of a face, damaged or not: studies/attention_undamaged.py says why
 
 
 def likeness(x: Tensor, statistics: Statistics) -> Tensor:
