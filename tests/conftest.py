@@ -1,4 +1,11 @@
+"""What tests of more than one folder use."""
+
+import functools
+import json
+import re
 import shutil
+import subprocess
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,3 +26,62 @@ def browser():
         pytest.skip("no Chromium or Chrome on this machine's PATH")
     with playwright.sync_playwright() as engine:
         yield engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@pytest.fixture(scope="session")
+def opened(browser):
+    """`with opened(url) as (page, faults)`: a page, and what went wrong as it loaded and was used.
+
+    Only the site of `url` is reached.
+    """
+
+    @functools.cache
+    def context(width, **options):
+        """Pages of a width share what they load."""
+        made = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        made.set_default_timeout(60_000)
+        return made
+
+    @contextmanager
+    def opened(url, width=1280, **options):
+        inside = re.match(r"file://|http://127\.0\.0\.1:\d+/", url)[0], "data:", "blob:"
+        page, faults = context(width, **options).new_page(), []
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith(inside) or faults.append(f"request: {request.url[:100]}")
+            ),
+        )
+        page.on(
+            "console",
+            lambda message: (
+                message.type == "error" and faults.append(f"console: {message.text}")
+            ),
+        )
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.goto(url, wait_until="load")
+        yield page, faults
+        page.close()
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def in_javascript(request):
+    """`in_javascript(source, script, cases)`: what the function `script` returns for `cases`
+    after the classic script `source` has run, in Node or, without it, in a browser.
+    """
+
+    def in_node(source, script, cases):
+        code = f"{source}\nconsole.log(JSON.stringify(({script})({json.dumps(cases)})))"
+        command = subprocess.run(
+            ["node", "-"], input=code, check=True, capture_output=True, text=True, timeout=60
+        )
+        return json.loads(command.stdout)
+
+    def in_chromium(source, script, cases):
+        page = request.getfixturevalue("browser").new_page()
+        page.add_script_tag(content=source)
+        return page.evaluate(script, cases)
+
+    return in_node if shutil.which("node") else in_chromium

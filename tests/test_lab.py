@@ -14,7 +14,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from test_pages import opened
 
 pytestmark = pytest.mark.pages
 
@@ -88,7 +87,7 @@ class Shown:
         return self.picture.get_attribute("src"), self.line.inner_text()
 
 
-def test_sliders_for_m_and_J_move_picture_and_text(browser, tmp_path):
+def test_sliders_for_m_and_J_move_picture_and_text(opened, tmp_path):
     book, home = tmp_path / "book", tmp_path / "home"
     (book / CHAPTER).parent.mkdir(parents=True)
     home.mkdir()
@@ -96,7 +95,7 @@ def test_sliders_for_m_and_J_move_picture_and_text(browser, tmp_path):
     nbformat.write(excerpt(nbformat.read(BOOK / CHAPTER, as_version=4)), book / CHAPTER)
     with jupyter_lab(book, home) as lab:
         url = f"{lab}/tree/{CHAPTER}?token={TOKEN}"
-        with opened(browser, url) as (page, faults):
+        with opened(url) as (page, faults):
             page.set_default_timeout(1000 * SECONDS)
             box = page.locator(".jp-MarkdownCell .myst-admonition")
             assert box.inner_text().startswith("You need / You will")

@@ -96,50 +96,21 @@ def site():
         yield address
 
 
-@contextmanager
-def opened(browser, url, width=1280, **options):
-    """A page and what went wrong as it loaded and was used; only `url`'s site is reached."""
-    inside = re.match(r"file://|http://127\.0\.0\.1:\d+/", url)[0], "data:", "blob:"
-    page, faults = context(browser, width, **options).new_page(), []
-    page.on(
-        "request",
-        lambda request: (
-            request.url.startswith(inside) or faults.append(f"request: {request.url[:100]}")
-        ),
-    )
-    page.on(
-        "console",
-        lambda message: message.type == "error" and faults.append(f"console: {message.text}"),
-    )
-    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-    page.goto(url, wait_until="load")
-    yield page, faults
-    page.close()
-
-
-@functools.cache
-def context(browser, width, **options):
-    """Pages of a width share what they load."""
-    made = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    made.set_default_timeout(60_000)
-    return made
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", PAGES or NOTHING)
-def test_a_page_is_whole_and_quiet(browser, site, name, width):
-    with opened(browser, site + name, width) as (page, faults):
+def test_a_page_is_whole_and_quiet(opened, site, name, width):
+    with opened(site + name, width) as (page, faults):
         found = page.evaluate(FAULTS_IN_PAGE)
         assert faults + found == []
 
 
-def test_these_checks_notice_a_bad_page(browser, tmp_path):
+def test_these_checks_notice_a_bad_page(opened, tmp_path):
     (tmp_path / "bad.html").write_text(
         """<!doctype html><script src="https://example.org/x.js"></script><script>undefinedFunction()</script>
         <script>console.error("oh")</script><img src="absent.png"><div style="width:2000px">wide</div>
         <span class="math">\\(x\\)</span><pre style="overflow: auto; width: 90px">a long line of code</pre>"""
     )
-    with served(tmp_path) as address, opened(browser, address + "bad.html") as (page, faults):
+    with served(tmp_path) as address, opened(address + "bad.html") as (page, faults):
         found = "\n".join(faults + page.evaluate(FAULTS_IN_PAGE))
     for fault in (
         "request: https://example.org/x.js",
@@ -219,8 +190,8 @@ def explorers(page):
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
-def test_keys_move_every_control_of_an_explorer(browser, site, name, width):
-    with opened(browser, site + name, width) as (page, faults):
+def test_keys_move_every_control_of_an_explorer(opened, site, name, width):
+    with opened(site + name, width) as (page, faults):
         for explorer in explorers(page):
             explorer.check()
             for control, values in explorer.spec["axes"].items():
@@ -231,8 +202,8 @@ def test_keys_move_every_control_of_an_explorer(browser, site, name, width):
 
 
 @pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
-def test_every_control_is_named_and_reached_by_tab(browser, site, name):
-    with opened(browser, site + name) as (page, _):
+def test_every_control_is_named_and_reached_by_tab(opened, site, name):
+    with opened(site + name) as (page, _):
         # The painters are for test_painter.py.
         page.evaluate('document.querySelectorAll("fuzzy-painter").forEach((p) => p.remove())')
         axes = [explorer.spec["axes"] for explorer in explorers(page)]
@@ -253,8 +224,8 @@ def test_every_control_is_named_and_reached_by_tab(browser, site, name):
 
 
 @pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
-def test_without_scripts_the_start_picture_shows(browser, site, name):
-    with opened(browser, site + name, java_script_enabled=False) as (page, _):
+def test_without_scripts_the_start_picture_shows(opened, site, name):
+    with opened(site + name, java_script_enabled=False) as (page, _):
         images = page.locator("fuzzy-explorer img.fallback")
         assert images.count() == page.locator("fuzzy-explorer").count() > 0
         for image in images.all():
@@ -264,8 +235,8 @@ def test_without_scripts_the_start_picture_shows(browser, site, name):
 
 
 @pytest.mark.parametrize("name", WITH_EXPLORER[:1] or NOTHING)
-def test_it_works_from_a_folder_without_a_server(browser, name):
-    with opened(browser, (HTML / name).as_uri()) as (page, faults):
+def test_it_works_from_a_folder_without_a_server(opened, name):
+    with opened((HTML / name).as_uri()) as (page, faults):
         explorer = explorers(page)[0]
         for control in explorer.spec["axes"]:
             explorer.sweep(control)
