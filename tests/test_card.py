@@ -9,6 +9,7 @@ from studies import card
 CARD = card.CARD.read_text(encoding="utf-8")
 
 
+@pytest.mark.studies
 def test_the_card_says_what_was_measured():
     assert card.filled(CARD) == CARD, "run `python -m studies.card`"
 

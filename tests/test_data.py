@@ -9,7 +9,7 @@ from PIL import Image
 
 from fuzzydiff_lite import data
 from fuzzydiff_lite.assets import FOLDER
-from studies.faces import PORTRAIT, londoners
+from studies.faces import londoners
 
 ROWS = [
     ("anna", "london", "colour", "train"),
@@ -165,18 +165,6 @@ def test_a_sheet_has_so_many_faces_and_no_more(faces, most):
             faces(n)
 
 
-def test_the_portrait_has_no_colour_and_the_london_faces_have():
-    def colour(faces):
-        return (faces - faces.mean(1, keepdim=True)).square().mean((1, 2, 3)).sqrt()
-
-    assert colour(data.portrait()) < 1e-6 and colour(data.london()).min() > 0.03
-
-
-def test_the_real_faces_weigh_little():
-    files = FOLDER / "london.webp", FOLDER / "portrait.webp"
-    assert sum(file.stat().st_size for file in files) < 300_000
-
-
 def test_londoners_are_different_people_neutral_and_smiling_by_turns(tmp_path, monkeypatch):
     names = [f"london_neutral_{number:03}" for number in (3, 7, 9, 12)]
     names += [f"london_smiling_{number:03}" for number in (3, 7)]
@@ -186,13 +174,3 @@ def test_londoners_are_different_people_neutral_and_smiling_by_turns(tmp_path, m
     red = [10, 60, 30, 40]  # 3 is neutral, 7 smiles, 9 is neutral, 12 has no smile
     assert londoners()[:, 0, 0, 0].tolist() == red
     assert londoners(2)[:, 0, 0, 0].tolist() == red[:2]
-
-
-def test_the_real_faces_are_those_of_the_collection():
-    try:
-        data.faces64_folder()
-    except ValueError:
-        pytest.skip("the faces64 collection is not here")
-    assert torch.equal(data.to_uint8(data.london()), londoners())
-    portrait = data.load_faces64(name=PORTRAIT, split="val")[0]
-    assert torch.equal(data.to_uint8(data.portrait()), portrait)

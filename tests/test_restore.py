@@ -1,7 +1,4 @@
-"""The presets are those of the sweep; every method gets what it asks for."""
-
-import json
-from pathlib import Path
+"""Restoring by name: every method gets what it asks for."""
 
 import pytest
 import torch
@@ -9,28 +6,9 @@ import torch
 from fuzzydiff_lite import GaussianPrior, Noise, restore, run, samplers
 from fuzzydiff_lite.operators import AveragePool, Inpaint
 from fuzzydiff_lite.restore.files import parse_blur
-from studies import sweep, tasks
+from studies import tasks
 
-SWEEP = Path(__file__).parents[1] / "book" / "data" / "sweep.json"
-ROWS = json.loads(SWEEP.read_text(encoding="utf-8"))["rows"]
 PAIRS = [(task, method) for task, methods in restore.TASKS.items() for method in methods]
-
-
-@pytest.mark.parametrize(
-    "title, method", [(title, method) for title, rows in ROWS.items() for method in rows]
-)
-def test_the_settings_are_as_good_as_any_that_were_tried(title, method):
-    chosen = restore.settings(tasks.TASKS[title], method)
-    rows = ROWS[title][method]
-    (used,) = [row for row in rows if row["settings"].items() <= chosen.items()]
-    assert used["psnr"] >= max(row["psnr"] for row in rows) - sweep.MARGIN
-
-
-def test_the_sweep_tried_every_method_with_something_to_choose():
-    for title in sweep.TITLES:
-        for method in set(restore.TASKS[tasks.TASKS[title]]) & set(sweep.AXES):
-            tried = [row["settings"] for row in ROWS[title][method]]
-            assert tried == list(sweep.combinations(method, sweep.is_noisy(title)))
 
 
 def test_presets_are_settings_of_methods_that_fit():

@@ -1,14 +1,19 @@
-"""All that the book shows of the prior says which weights made it, and those are what ships."""
+"""What ships: all that the book shows of the prior says which weights made it, and is theirs."""
 
 import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
+from fuzzydiff_lite import data
 from fuzzydiff_lite.assets import FOLDER
 from fuzzydiff_lite.networks import SHA256
 from fuzzydiff_lite.restore.statistics import Statistics
+from studies.faces import PORTRAIT, londoners
+
+pytestmark = pytest.mark.studies
 
 BOOK = Path(__file__).parents[1] / "book"
 TABLES = [*sorted((BOOK / "data").glob("*.json")), FOLDER / "painter.json"]
@@ -55,3 +60,29 @@ def test_there_is_something_to_stamp():
         "training.json",
         "unified.json",
     } <= {file.name for file in TABLES}
+
+
+def test_the_weights_fit_the_size():
+    assert (FOLDER / "faces64.safetensors").stat().st_size <= 16 * 2**20
+
+
+def test_the_portrait_has_no_colour_and_the_london_faces_have():
+    def colour(faces):
+        return (faces - faces.mean(1, keepdim=True)).square().mean((1, 2, 3)).sqrt()
+
+    assert colour(data.portrait()) < 1e-6 and colour(data.london()).min() > 0.03
+
+
+def test_the_real_faces_weigh_little():
+    files = FOLDER / "london.webp", FOLDER / "portrait.webp"
+    assert sum(file.stat().st_size for file in files) < 300_000
+
+
+def test_the_real_faces_are_those_of_the_collection():
+    try:
+        data.faces64_folder()
+    except ValueError:
+        pytest.skip("the faces64 collection is not here")
+    assert torch.equal(data.to_uint8(data.london()), londoners())
+    portrait = data.load_faces64(name=PORTRAIT, split="val")[0]
+    assert torch.equal(data.to_uint8(data.portrait()), portrait)
