@@ -20,7 +20,7 @@ from PIL import Image
 
 pytestmark = pytest.mark.pages
 
-HTML = Path(__file__).parents[1] / "_build/html"
+HTML = Path(__file__).parents[2] / "_build/html"
 SOURCES = {
     file.relative_to(HTML).as_posix(): file.read_text(encoding="utf-8")
     for file in sorted(HTML.rglob("*.html"))

@@ -10,7 +10,7 @@ from studies import sweep, tasks
 
 pytestmark = pytest.mark.studies
 
-SWEEP = Path(__file__).parents[1] / "book" / "data" / "sweep.json"
+SWEEP = Path(__file__).parents[2] / "book" / "data" / "sweep.json"
 ROWS = json.loads(SWEEP.read_text(encoding="utf-8"))["rows"]
 
 

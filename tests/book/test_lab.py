@@ -17,7 +17,7 @@ import pytest
 
 pytestmark = pytest.mark.pages
 
-BOOK = Path(__file__).parents[1] / "book"
+BOOK = Path(__file__).parents[2] / "book"
 CHAPTER = "fuzzy/fuzzy.ipynb"
 TOKEN = "0123456789"
 OPTIONS = ["--no-browser", "--allow-root", "--port=0", f"--IdentityProvider.token={TOKEN}"]

@@ -15,7 +15,7 @@ from studies.faces import PORTRAIT, londoners
 
 pytestmark = pytest.mark.studies
 
-BOOK = Path(__file__).parents[1] / "book"
+BOOK = Path(__file__).parents[2] / "book"
 TABLES = [*sorted((BOOK / "data").glob("*.json")), FOLDER / "painter.json"]
 PICTURES = [
     FOLDER / "people.webp",

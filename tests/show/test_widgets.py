@@ -4,7 +4,6 @@ import io
 import json
 import re
 from itertools import product
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.show.widgets import Explorer, label, load_grid, make_grid, save_grid
 from studies import common, grids
 
-BOOK = Path(__file__).parents[1] / "book"
 AXES = {"m": [0, 0.5, 1.0], "mask": ["box", "half"], "J": [1, 2]}
 ALT = 'A grey "face" for m = {m}, J = {J} and the {mask}'
 

@@ -18,7 +18,7 @@ from sphinx.errors import ExtensionError
 
 from book._ext import book_build
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},

@@ -12,7 +12,7 @@ import pytest
 
 from fuzzydiff_lite import samplers
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CITATION = re.compile(
     r"Eq\.\s(\([a-z0-9-]+\)(?:(?:,| and|, and)\s\([a-z0-9-]+\))*),\sbook/(\w+/\w+)"
 )

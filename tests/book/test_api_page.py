@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("api_page", ROOT / "book/_ext/api_page.py")
 api_page = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(api_page)
