@@ -110,7 +110,7 @@ SPACINGS = {
     "uniform": lambda i, n, T: np.rint(T * ((i + 1) / n)),
     "quadratic": lambda i, n, T: np.rint(T * ((i + 1) / n) ** 2),
     "leading": lambda i, n, T: 1 + i * (T // n),
-    "trailing": lambda i, n, T: np.rint(np.arange(T, 0, -T / n))[::-1][:n],
+    "trailing": lambda i, n, T: np.rint(T - (T / n) * i[::-1]),
     "linspace": lambda i, n, T: 1 + np.rint(np.linspace(0, T - 1, n) if n > 1 else [T - 1]),
     "diffpir": lambda i, n, T: (
         T - np.minimum(np.floor(T * np.sqrt(i[::-1] / max(n - 1, 1))), T - 1)
