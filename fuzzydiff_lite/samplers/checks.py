@@ -92,6 +92,12 @@ def check_level(prior: Prior, least: int = 1, **named: int) -> None:
             )
 
 
+def check_clip(clip: bool | str) -> None:
+    """Raise ValueError unless `clip` is one of those that `predict` knows."""
+    if clip not in (True, False, "x0", "gradient"):
+        raise ValueError(f'clip must be True, False, "x0" or "gradient", got {clip!r}')
+
+
 def check_share(**named: float) -> None:
     """Raise ValueError unless every argument lies in [0, 1]; its name is in the message."""
     for name, value in named.items():

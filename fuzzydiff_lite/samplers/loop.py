@@ -13,6 +13,7 @@ from ..noise import Noise
 from ..priors.prior import Prior
 from ..steps import Prediction, eps_from_x0, spectral_step
 from ..walk import Walk
+from .checks import check_clip
 
 
 class Step(NamedTuple):
@@ -89,15 +90,18 @@ def predict(prior: Prior, x: Tensor, t: int, clip: bool | str) -> Prediction:
     `predict_with_gradient` takes its gradient through the clamping. Raises ValueError for
     another value.
     """
-    if clip not in (True, False, "x0", "gradient"):
-        raise ValueError(f'clip must be True, False, "x0" or "gradient", got {clip!r}')
-    made = prior.predict(x, t)
+    check_clip(clip)
+    return clipped(prior.predict(x, t), x, prior.schedule.alpha_bar[t], clip)
+
+
+def clipped(made: Prediction, x: Tensor, alpha_bar_t, clip: bool | str) -> Prediction:
+    """What was predicted of `x`, clamped as `predict` says."""
     if not clip:
         return made
     x0 = made.x0.clamp(-1, 1)
-    if clip == "x0":
-        return made._replace(x0=x0)
-    return made._replace(x0=x0, eps=eps_from_x0(x, x0, prior.schedule.alpha_bar[t]))
+    return made._replace(
+        x0=x0, eps=made.eps if clip == "x0" else eps_from_x0(x, x0, alpha_bar_t)
+    )
 
 
 def predict_with_gradient(
@@ -108,13 +112,12 @@ def predict_with_gradient(
     The gradient is taken before x0 is clamped, unless `clip` is "gradient". Neither of the two
     carries a gradient on. The cost of about three plain calls.
     """
+    check_clip(clip)
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach().clone().requires_grad_()
         made = predict(prior, x, t, clip if clip == "gradient" else False)
         (gradient,) = torch.autograd.grad(value(made.x0).sum(), x)
-    x0, a = made.x0.detach(), prior.schedule.alpha_bar[t]
-    if clip is False or clip == "gradient":
-        return made._replace(x0=x0, eps=made.eps.detach()), gradient
-    x0 = x0.clamp(-1, 1)
-    eps = made.eps.detach() if clip == "x0" else eps_from_x0(x.detach(), x0, a)
-    return made._replace(x0=x0, eps=eps), gradient
+    made = Prediction(*(part if part is None else part.detach() for part in made))
+    if clip == "gradient":
+        return made, gradient
+    return clipped(made, x.detach(), prior.schedule.alpha_bar[t], clip), gradient

@@ -10,8 +10,8 @@ from ..noise import Noise
 from ..priors.prior import Prior
 from ..steps import ddim_step, eps_from_x0, renoise
 from ..walk import Visits, Walk
-from .checks import check_measurement, check_share
-from .loop import Step, begin, predict_with_gradient
+from .checks import check_clip, check_measurement, check_share
+from .loop import Step, begin, clipped, predict_with_gradient
 
 
 def pigdm(
@@ -45,6 +45,7 @@ def pigdm(
     """
     check_measurement(y, A, sigma, prior, "prox" if sigma else "inverse")
     check_share(eta=eta)
+    check_clip(clip)
     walk, noise = Walk.of(walk), noise or Noise()
     y, alpha_bar = y.to(prior.device), prior.schedule.alpha_bar
     given = A.pinv(y) if sigma == 0 else None
@@ -68,13 +69,15 @@ def pigdm(
         a_t, a_s, z = alpha_bar[t], alpha_bar[s], noise.like(x)
         # Bayes' rule moves x0, and clamps it only then.
         now = clip if adaptive or clip == "gradient" else False
-        (x0, eps, _), gradient = predict_with_gradient(prior, x, t, along, now)  # (pigdm-score)
+        made, gradient = predict_with_gradient(prior, x, t, along, now)  # (pigdm-score)
         if adaptive:
+            x0, eps, _ = made
             x = ddim_step(x0, eps, z, a_t, a_s, eta) + (a_s * a_t).sqrt() * gradient
         else:
-            x0 = x0 + gradient / a_t.sqrt()  # (pigdm-guess)
-            x0 = x0.clamp(-1, 1) if clip else x0
-            x = ddim_step(x0, eps_from_x0(x, x0, a_t), z, a_t, a_s, eta)  # (ddim)
+            x0 = made.x0 + gradient / a_t.sqrt()  # (pigdm-guess)
+            made = made._replace(x0=x0, eps=eps_from_x0(x, x0, a_t))
+            x0, eps, _ = clipped(made, x, a_t, clip)
+            x = ddim_step(x0, eps, z, a_t, a_s, eta)  # (ddim)
         if s == 0 and sigma == 0:
             x = x + given - A.project(x)
         yield Step(s, x, x0, left)
