@@ -350,40 +350,7 @@ def test_diffpir_solves_for_the_picture_and_keeps_the_noise_that_agrees_with_it(
     torch.testing.assert_close(step.x, expected)
 
 
-# Exact answers. Without clipping, a sampler of a Gaussian prior with a linear operator is
-# affine in its noise (dps and mcg, whose steps have a fixed length, are not). So its mean is
-# what it does without noise, and its covariance follows from what each single draw does: all of
-# them in one batch, and nothing is left to chance.
-
-
-class Impulses:
-    """Noise for a batch of 1 + draws * numbers: picture 0 gets none, each other a single 1."""
-
-    def __init__(self):
-        self.count = 0
-
-    def branch(self, number):
-        return self
-
-    def __call__(self, shape, device="cpu", dtype=torch.float32):
-        batch, *rest = shape
-        z = torch.zeros(batch, torch.Size(rest).numel(), dtype=dtype)
-        mine = z[1 + self.count * z.shape[1] :][: z.shape[1]]
-        mine.copy_(torch.eye(z.shape[1])[: len(mine)])
-        self.count += 1
-        return z.reshape(shape)
-
-    def like(self, x):
-        return self(x.shape, x.device, x.dtype)
-
-
-def moments(sampler):
-    """Mean (d,) and covariance (d, d) of what `sampler(n, noise)` returns."""
-    counter = Impulses()
-    run(sampler(1, counter))
-    x = run(sampler(1 + counter.count * 8, Impulses())).flatten(1)
-    moved = x[1:] - x[0]
-    return x[0], moved.T @ moved
+# Exact answers
 
 
 def posterior(prior, M, y, sigma):
@@ -411,36 +378,33 @@ FAR = MEAN + ROOT @ randn(8, seed=30)
 MEASURED = {0.0: M @ FAR, 0.2: M @ FAR + 0.2 * randn(3, seed=31)}
 
 
-@functools.cache
-def bias(sampler, sigma=0.0, prior=TOY, **settings):
-    """`errors` of a sampler with these settings, its walk a `Walk` or a number of steps."""
-    y = MEASURED[sigma]
-    if isinstance(settings["walk"], int):
-        settings["walk"] = in_steps(sampler, settings["walk"])
+@pytest.fixture(scope="module")
+def bias(moments):
+    @functools.cache
+    def bias(sampler, sigma=0.0, prior=TOY, **settings):
+        """`errors` of a sampler with these settings, its walk a `Walk` or a number of steps."""
+        y = MEASURED[sigma]
+        if isinstance(settings["walk"], int):
+            settings["walk"] = in_steps(sampler, settings["walk"])
 
-    def make(n, source):
-        many = y.reshape(1, 1, 3, 1).expand(n, -1, -1, -1)
-        given = (many, A) if sampler is ddrm_jpeg else (many, A, sigma)
-        return sampler(prior, *given, noise=source, clip=False, **settings)
+        def draw(n, source):
+            many = y.reshape(1, 1, 3, 1).expand(n, -1, -1, -1)
+            given = (many, A) if sampler is ddrm_jpeg else (many, A, sigma)
+            return run(sampler(prior, *given, noise=source, clip=False, **settings))
 
-    return errors(moments(make), posterior(prior, M, y, sigma))
+        return errors(moments(draw), posterior(prior, M, y, sigma))
+
+    return bias
 
 
-def test_moments_without_chance_are_those_of_many_runs():
+def test_moments_without_chance_are_those_of_many_runs(moments):
     n = 4096
     y = MEASURED[0.2].reshape(1, 1, 3, 1).expand(n, -1, -1, -1)
-    x = run(ddnm(TOY, y, A, 0.2, walk=Walk(10, repeats=2), noise=Noise(1), clip=False)).flatten(
-        1
-    )
+    walk = Walk(10, repeats=2)
+    x = run(ddnm(TOY, y, A, 0.2, walk=walk, noise=Noise(1), clip=False)).flatten(1)
     mean, covariance = moments(
-        lambda n, s: ddnm(
-            TOY,
-            y[:1].expand(n, -1, -1, -1),
-            A,
-            0.2,
-            walk=Walk(10, repeats=2),
-            noise=s,
-            clip=False,
+        lambda n, s: run(
+            ddnm(TOY, y[:1].expand(n, -1, -1, -1), A, 0.2, walk=walk, noise=s, clip=False)
         )
     )
     assert ((x.mean(0) - mean).abs() < 5 * (covariance.diagonal() / n).sqrt()).all()
@@ -462,12 +426,12 @@ def test_moments_without_chance_are_those_of_many_runs():
         (pigdm, 0.2, {}, 0.14, 0.16),
     ],
 )
-def test_bias_is_bounded(sampler, sigma, settings, mean, covariance):
+def test_bias_is_bounded(bias, sampler, sigma, settings, mean, covariance):
     found = bias(sampler, sigma, **{"walk": 100} | settings)
     assert found[0] < mean and found[1] < covariance
 
 
-def test_ddnm_without_fresh_noise_becomes_exact():
+def test_ddnm_without_fresh_noise_becomes_exact(bias):
     """Endless steps solve the posterior's flow: noise kept makes each guess agree with y."""
     means, covariances, _ = zip(*(bias(ddnm, walk=n, eta=0.0) for n in (25, 100, 400)))
     assert all(b < 0.6 * a for a, b in itertools.pairwise(means)) and means[-1] < 0.05
@@ -477,7 +441,7 @@ def test_ddnm_without_fresh_noise_becomes_exact():
 
 @pytest.mark.parametrize("eta", [0.5, 0.85, 1.0])
 @pytest.mark.parametrize("sampler", [ddnm, ddrm, diffpir])
-def test_fresh_noise_loses_variance(sampler, eta):
+def test_fresh_noise_loses_variance(bias, sampler, eta):
     """It forgets how far the guess was from the mean.
 
     In many steps, (1 + sqrt(1 - eta^2)) / 2 is left.
@@ -487,7 +451,7 @@ def test_fresh_noise_loses_variance(sampler, eta):
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
-def test_pigdm_becomes_exact_for_a_standard_normal_prior(sigma):
+def test_pigdm_becomes_exact_for_a_standard_normal_prior(bias, sigma):
     biases = (bias(pigdm, sigma, NORMAL, walk=steps) for steps in (25, 50, 100, 200))
     means, covariances, _ = zip(*biases)
     assert max(means) < 1e-5 and covariances[-1] < 0.06
@@ -495,7 +459,7 @@ def test_pigdm_becomes_exact_for_a_standard_normal_prior(sigma):
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
-def test_of_all_defaults_pigdm_has_the_best_covariance(sigma):
+def test_of_all_defaults_pigdm_has_the_best_covariance(bias, sigma):
     samplers = (pigdm, ddrm, ddnm, diffpir)
     best, *others = (bias(sampler, sigma, walk=100)[1] for sampler in samplers)
     assert best < 0.5 * min(others)
@@ -503,34 +467,36 @@ def test_of_all_defaults_pigdm_has_the_best_covariance(sigma):
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 @pytest.mark.parametrize("sampler", [ddrm, ddnm, diffpir])
-def test_more_steps_bring_the_mean_closer(sampler, sigma):
+def test_more_steps_bring_the_mean_closer(bias, sampler, sigma):
     few, more = (bias(sampler, sigma, walk=steps)[0] for steps in (25, 100))
     assert more < 0.7 * few
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
-def test_time_travel_brings_the_mean_closer(sigma):
+def test_time_travel_brings_the_mean_closer(bias, sigma):
     means = [bias(ddnm, sigma, walk=Walk(30, repeats=J))[0] for J in (1, 2, 5)]
     assert all(b < 0.8 * a for a, b in itertools.pairwise(means))
 
 
-def inpainting_bias(sampler, **settings):
+def inpainting_bias(moments, sampler, **settings):
     """Of four known numbers, each a deviation of its own off the mean."""
     known = MASK.flatten() > 0
     y = (MEAN + 0.5 * COVARIANCE.diagonal().sqrt()).reshape(1, *SHAPE)
     exact = posterior(TOY, torch.eye(8, dtype=torch.float64)[known], y.flatten()[known], 0.0)
     found = moments(
-        lambda n, s: sampler(TOY, y.expand(n, *SHAPE), MASK, noise=s, clip=False, **settings)
+        lambda n, s: run(
+            sampler(TOY, y.expand(n, *SHAPE), MASK, noise=s, clip=False, **settings)
+        )
     )
     return errors(found, exact)
 
 
-def test_repeats_let_known_and_unknown_agree_and_cost_variance():
-    biases = (inpainting_bias(repaint, walk=Walk(25, repeats=J)) for J in (1, 2, 5))
+def test_repeats_let_known_and_unknown_agree_and_cost_variance(moments):
+    biases = (inpainting_bias(moments, repaint, walk=Walk(25, repeats=J)) for J in (1, 2, 5))
     means, _, variances = zip(*biases)
     assert all(b < 0.85 * a for a, b in itertools.pairwise(means)) and means[-1] < 0.1
     assert all(b < a - 0.02 for a, b in itertools.pairwise(variances))
-    longer = inpainting_bias(repaint, walk=Walk(25, repeats=5, jump=3))
+    longer = inpainting_bias(moments, repaint, walk=Walk(25, repeats=5, jump=3))
     assert longer[0] < 0.7 * means[0]
 
 
