@@ -250,7 +250,8 @@ def gaussian_denoiser(
     """
 
     def gain(variance):
-        return _root(alpha_bar_t) * variance / (alpha_bar_t * variance + 1 - alpha_bar_t)
+        # 1 - alpha_bar first: added to 1, the small variances lose their digits
+        return _root(alpha_bar_t) * variance / (alpha_bar_t * variance + (1 - alpha_bar_t))
 
     z = x - _root(alpha_bar_t) * mean
     along = (gain(variances) - gain(rest)) * (z @ directions)

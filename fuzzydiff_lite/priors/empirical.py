@@ -21,7 +21,7 @@ class EmpiricalPrior(Prior):
         self.device, self.dtype = pictures.device, pictures.dtype
 
     def _answer(self, x, t):
-        a = self.schedule.alpha_bar[t].to(x)
+        a = self.schedule.alpha_bar[t]
         flat = self.pictures.flatten(1)
         # -|x - sqrt(a) p|^2 / (2 (1 - a)) up to a constant of x
         likelihood = (a.sqrt() * x.flatten(1) @ flat.T - a / 2 * flat.square().sum(1)) / (1 - a)

@@ -62,7 +62,7 @@ class GaussianPrior(Prior):
 
     def _answer(self, x, t):
         gaussian = self.mean.flatten(), self.directions, self.variances, self.rest
-        a = self.schedule.alpha_bar[t].to(x)
+        a = self.schedule.alpha_bar[t]
         return gaussian_denoiser(x.flatten(1), a, *gaussian).reshape(x.shape), None
 
 
