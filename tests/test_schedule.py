@@ -1,9 +1,11 @@
 import itertools
+import math
+from fractions import Fraction
 
 import pytest
 import torch
 
-from fuzzydiff_lite.schedule import Schedule
+from fuzzydiff_lite.schedule import SPACINGS, Schedule
 
 
 def test_linear_matches_its_definition():
@@ -34,11 +36,12 @@ def test_a_schedule_must_fall_from_one(values):
         Schedule(torch.tensor(values))
 
 
-@pytest.mark.parametrize("spacing", ["uniform", "quadratic"])
-@pytest.mark.parametrize("steps", [1, 3, 20, 333, 1000])
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("steps", [1, 3, 20, 333, 941, 1000])
 def test_levels_fall_from_the_top_to_zero(spacing, steps):
     levels = Schedule.linear().levels(steps, spacing)
-    assert levels[0] == 1000 and levels[-1] == 0 and len(levels) == steps + 1
+    top = 1 + (steps - 1) * (1000 // steps) if spacing == "leading" else 1000
+    assert levels[0] == top and levels[-1] == 0 and len(levels) == steps + 1
     assert all(s < t for t, s in itertools.pairwise(levels))
 
 
@@ -52,3 +55,47 @@ def test_levels_spacing():
             schedule.levels(wrong)
     with pytest.raises(ValueError, match="spacing"):
         schedule.levels(10, "cubic")
+
+
+@pytest.mark.parametrize(
+    "spacing, levels",
+    [
+        ("leading", [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]),
+        ("trailing", [1000, 900, 800, 700, 600, 500, 400, 300, 200, 100]),
+        ("linspace", [1000, 889, 778, 667, 556, 445, 334, 223, 112, 1]),
+    ],
+)
+def test_levels_of_diffusers(spacing, levels):
+    """Its indices count from 0: of 10 steps 900, 800, ...; 999, 899, ...; 999, 888, ..."""
+    assert Schedule.linear().levels(10, spacing) == [*levels, 0]
+
+
+@pytest.mark.parametrize("steps", [1, 7, 30, 206, 412, 466])
+def test_levels_of_diffusers_by_whole_numbers(steps):
+    schedule, many = Schedule.linear(), range(steps)
+    indices = {
+        "leading": [k * (1000 // steps) for k in many],
+        "trailing": [round(1000 - Fraction(1000 * k, steps)) - 1 for k in many],
+        "linspace": [round(Fraction(999 * k, max(steps - 1, 1))) for k in many],
+    }
+    if steps == 1:
+        indices["linspace"] = [999]  # not 0, from which nothing could be drawn
+    for spacing, index in indices.items():
+        assert schedule.levels(steps, spacing) == sorted(
+            (i + 1 for i in index), reverse=True
+        ) + [0]
+
+
+def test_levels_of_diffpirs_program():
+    levels = Schedule.linear().levels(20, "diffpir")
+    assert levels[:4] == [1000, 771, 676, 603] and levels[-4:] == [55, 27, 1, 0]
+    # its sequence is the root of evenly spaced squares, its last number one less
+    squares = [10**6 * k // 19 for k in range(20)]
+    assert levels == [*(1000 - min(math.isqrt(k), 999) for k in squares), 0]
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_levels_from_a_start_are_those_below_it(spacing):
+    schedule = Schedule.linear()
+    below = [level for level in schedule.levels(30, spacing) if level < 420]
+    assert schedule.levels(30, spacing, start=420) == [420, *below]

@@ -7,11 +7,15 @@ import torch
 
 from fuzzydiff_lite.schedule import Schedule
 from fuzzydiff_lite.steps import (
+    Prediction,
+    ancestral,
     ddim_step,
     eps_from_x0,
     fuse,
     gaussian_denoiser,
+    implicit,
     mix_step,
+    mixed,
     noise_to,
     posterior,
     renoise,
@@ -190,3 +194,66 @@ def test_gaussian_denoiser_is_the_conditional_mean():
     expected = mean + (x - a.sqrt() * mean) @ gain.T
     x0 = gaussian_denoiser(x, a, mean, directions, variances, rest)
     torch.testing.assert_close(x0, expected)
+
+
+# How a step draws
+
+
+def drawn(draw, t=700, s=400, between=None):
+    """Mean and standard deviation of a step, and what it was given."""
+    x, x0 = randn(6, seed=1), randn(6, seed=2)
+    made = Prediction(x0, eps_from_x0(x, x0, ALPHA_BAR[t]), between)
+    return *draw(x, made, Schedule.linear(), t, s), x, made
+
+
+@pytest.mark.parametrize("t, s", PAIRS)
+def test_ancestral_draws_from_the_posterior_with_one_of_two_variances(t, s):
+    a_t, a_s = ALPHA_BAR[t], ALPHA_BAR[s]
+    small, small_std, x, made = drawn(ancestral(), t, s)
+    mean, beta_tilde = posterior(x, made.x0, a_t, a_s)
+    large, large_std, *_ = drawn(ancestral("beta"), t, s)
+    torch.testing.assert_close(small, mean)
+    assert torch.equal(large, small)
+    torch.testing.assert_close(small_std**2, beta_tilde)
+    torch.testing.assert_close(large_std**2, 1 - a_t / a_s if s else torch.zeros(()).double())
+    assert s == 0 or large_std > small_std
+
+
+def test_a_learned_variance_lies_between_the_two():
+    between = torch.tensor([0, 0, 1, 1, 0.5, 0.25], dtype=torch.float64)
+    mean, std, *_ = drawn(ancestral("learned"), between=between)
+    small_mean, small, *_ = drawn(ancestral())
+    _, large, *_ = drawn(ancestral("beta"))
+    assert torch.equal(mean, small_mean)
+    roots = [small, small, large, large, (small * large).sqrt(), small**0.75 * large**0.25]
+    torch.testing.assert_close(std, torch.stack(roots))
+    assert torch.equal(drawn(ancestral("learned"), s=0, between=between)[1], 0 * small)
+
+
+def test_a_variance_that_was_not_learned_is_refused():
+    with pytest.raises(ValueError, match="predicts no variance"):
+        drawn(ancestral("learned"))
+    with pytest.raises(ValueError, match='"beta-tilde", "beta" or "learned", got \'large\''):
+        ancestral("large")
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_implicit_and_mixed_draw_as_their_steps_do(eta):
+    a_t, a_s, z = ALPHA_BAR[700], ALPHA_BAR[400], randn(6, seed=3)
+    mean, std, _, (x0, eps, _) = drawn(implicit(eta))
+    torch.testing.assert_close(mean + std * z, ddim_step(x0, eps, z, a_t, a_s, eta))
+    mean, std, *_ = drawn(mixed(eta))
+    torch.testing.assert_close(mean + std * z, mix_step(x0, eps, z, a_s, eta))
+
+
+def test_implicit_with_eta_1_is_ancestral_and_with_eta_0_not_random():
+    for exact, draw in zip(drawn(ancestral())[:2], drawn(implicit(1.0))[:2]):
+        torch.testing.assert_close(draw, exact, rtol=0, atol=1e-12)
+    assert drawn(implicit(0.0))[1] == drawn(mixed(0.0))[1] == 0
+
+
+@pytest.mark.parametrize("draw", [implicit, mixed])
+@pytest.mark.parametrize("eta", [-0.1, 1.1, math.nan])
+def test_other_etas_are_refused(draw, eta):
+    with pytest.raises(ValueError, match="eta must be in"):
+        draw(eta)

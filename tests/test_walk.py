@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from fuzzydiff_lite.schedule import Schedule
-from fuzzydiff_lite.walk import calls, travel
+from fuzzydiff_lite.walk import Walk, calls, travel
 
 
 def downs(walk):
@@ -63,3 +63,41 @@ def test_calls_counts_the_moves_down_before_any_is_made():
 def test_calls_refuses_other_steps(steps):
     with pytest.raises(ValueError, match="steps"):
         calls(steps)
+
+
+SCHEDULE = Schedule.linear()
+
+
+def test_a_walk_is_said_by_a_number_a_list_of_levels_or_itself():
+    assert Walk.of(20).moves(SCHEDULE) == travel(SCHEDULE.levels(20))
+    assert Walk.of(None).moves(SCHEDULE) == travel(range(1000, -1, -1))
+    assert Walk.of([700, 300, 20, 0]).moves(SCHEDULE) == travel([700, 300, 20, 0])
+    walk = Walk(12, "quadratic", repeats=3, jump=4)
+    assert Walk.of(walk) is walk
+    assert walk.moves(SCHEDULE) == travel(SCHEDULE.levels(12, "quadratic"), 3, 4)
+    for wrong in (2.5, "50", {1000: 0}):
+        with pytest.raises(ValueError, match="number of steps or a list of levels is wanted"):
+            Walk.of(wrong)
+
+
+def test_levels_of_a_list_are_walked_again_too():
+    walk = Walk(levels=(900, 400, 100, 0), repeats=2)
+    assert [move.s for move in walk.moves(SCHEDULE)] == [400, 900, 400, 100, 400, 100, 0]
+    assert walk.calls(SCHEDULE) == 5 == calls(3, 2)
+
+
+def test_a_walk_starts_where_it_is_told():
+    moves = Walk(10, start=650).moves(SCHEDULE)
+    assert [moves[0].t, *(move.s for move in moves)] == [650, 600, 500, 400, 300, 200, 100, 0]
+    assert Walk(10, start=650).calls(SCHEDULE) == 7
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [[0], [], [500, 500, 0], [300, 500, 0], [500, 100], [1001, 0], [500.0, 0], [5, -1]],
+)
+def test_lists_that_do_not_fall_to_0_are_refused(levels):
+    with pytest.raises(
+        ValueError, match="levels must be whole numbers that fall to 0 from 1000"
+    ):
+        Walk.of(levels).moves(SCHEDULE)

@@ -4,10 +4,17 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from fuzzydiff_lite import GaussianPrior, Noise, Prior, Schedule, run
+from fuzzydiff_lite import GaussianPrior, Noise, Prior, Schedule, Walk, run
 from fuzzydiff_lite.networks import ToneClassifier
-from fuzzydiff_lite.priors import classifier_free, classifier_guided
+from fuzzydiff_lite.noise import Replay
+from fuzzydiff_lite.priors import (
+    classifier_free,
+    classifier_guided,
+    likelihood_guided,
+    shifted,
+)
 from fuzzydiff_lite.samplers import ddim, ddpm
+from fuzzydiff_lite.steps import ancestral, posterior
 
 SCHEDULE = Schedule.linear()
 A = SCHEDULE.alpha_bar
@@ -191,3 +198,63 @@ def test_it_checks_like_every_prior_and_has_no_label_of_its_own():
         guided.x0(draw(1)[:, :2], 1)
     with pytest.raises(ValueError, match="labels"):
         classifier_free(guided, "mono", 1.0)
+
+
+# Any log p(y | x_t): here that of a noisy measurement y of a Gaussian picture, which is exact.
+
+SEEN = torch.tensor([[1.0, -0.5, 0.3], [0.2, 0.8, -1.0]], dtype=torch.float64)
+Y, SIGMA = torch.tensor([0.7, -0.4], dtype=torch.float64), 0.3
+
+
+def seen(x, t):
+    """log p(y | x_t): x_0 given x_t is normal around the prior's guess."""
+    a = A[t]
+    left = torch.linalg.inv(torch.linalg.inv(ROUND) + a / (1 - a) * EYE)
+    spread = SEEN @ left @ SEEN.T + SIGMA**2 * torch.eye(2)
+    return MultivariateNormal(TOY.x0(x, t).flatten(1) @ SEEN.T, spread).log_prob(Y)
+
+
+@pytest.mark.parametrize("t", [1, 50, 400, 1000])
+def test_any_likelihood_at_scale_one_is_bayes(t):
+    gain = ROUND @ SEEN.T @ torch.linalg.inv(SEEN @ ROUND @ SEEN.T + SIGMA**2 * torch.eye(2))
+    mean = MEANS[0] + gain @ (Y - SEEN @ MEANS[0])
+    given = GaussianPrior.from_covariance(mean.reshape(3, 1, 1), ROUND - gain @ SEEN @ ROUND)
+    x = draw(6)
+    assert not torch.allclose(TOY.x0(x, t), given.x0(x, t), atol=1e-7)
+    guided = likelihood_guided(TOY, seen)
+    torch.testing.assert_close(guided.x0(x, t), given.x0(x, t), atol=1e-9, rtol=0)
+    half = likelihood_guided(TOY, seen, 0.5).x0(x, t)
+    torch.testing.assert_close(half, (TOY.x0(x, t) + guided.x0(x, t)) / 2, atol=1e-12, rtol=0)
+
+
+def test_a_likelihood_must_be_one_finite_number_a_picture_and_its_scale_finite():
+    with pytest.raises(ValueError, match="one number a picture, got \\(2, 3\\)"):
+        likelihood_guided(TOY, lambda x, t: x.flatten(1)).x0(draw(2), 5)
+    for make in (lambda k: likelihood_guided(TOY, seen, k), lambda k: shifted(seen, k)):
+        with pytest.raises(ValueError, match="guidance_scale must be finite"):
+            make(float("inf"))
+
+
+@pytest.mark.parametrize("inner", [ancestral("beta"), None])
+def test_a_shifted_step_by_hand(inner):
+    """Algorithm 1: the mean and the variance times the gradient of log p(y | x_t)."""
+    t, s, start, z = 600, 300, draw(4), draw(4, seed=1)
+    a_t, a_s = A[t], A[s]
+    how = shifted(lambda x, t: quadratic(x, torch.full((len(x),), t))[:, 1], 2.5, inner)
+    noise = Replay([z])
+    step = next(ddpm(TOY, 4, walk=[t, s, 0], x=start, draw=how, noise=noise, clip=False))
+    mean, variance = posterior(start, TOY.x0(start, t), a_t, a_s)
+    variance = 1 - a_t / a_s if inner else variance
+    expected = mean + 2.5 * variance * -start + variance.sqrt() * z
+    torch.testing.assert_close(step.x, expected)
+
+
+def test_shifting_means_becomes_the_score_form_as_steps_get_short():
+    def apart(steps):
+        settings = {"walk": Walk(steps, "quadratic"), "clip": False}
+        form = run(ddpm(likelihood_guided(TOY, seen), 4, noise=Noise(1), **settings))
+        shift = run(ddpm(TOY, 4, draw=shifted(seen), noise=Noise(1), **settings))
+        return (form - shift).norm() / form.norm()
+
+    few, more, most = map(apart, (20, 80, 320))
+    assert more < 0.5 * few and most < 0.5 * more and most < 0.02

@@ -1,8 +1,10 @@
 import pytest
 import torch
 
-from fuzzydiff_lite import EmpiricalPrior, GaussianPrior, Prior, Schedule
+from fuzzydiff_lite import EmpiricalPrior, GaussianPrior, Noise, Prior, Schedule, run
 from fuzzydiff_lite.priors import fit_gaussian
+from fuzzydiff_lite.samplers import ddpm
+from fuzzydiff_lite.steps import ancestral
 
 SCHEDULE = Schedule.linear()
 
@@ -23,6 +25,22 @@ def test_gaussian_prior_from_covariance_matches_the_conditional_mean():
     gain = a.sqrt() * covariance @ torch.linalg.inv(noised)
     expected = mean.flatten() + (x - a.sqrt() * mean).flatten(1) @ gain.T
     torch.testing.assert_close(prior.x0(x, 300).flatten(1), expected)
+
+
+def test_a_covariance_keeps_its_small_variances_in_single_precision():
+    """Four decades of variances: the smallest one, and the noise at level 1, to four digits."""
+    directions, variances = torch.linalg.qr(randn(48, 48)).Q, torch.logspace(0, -4, 48).double()
+    covariance, mean = directions * variances @ directions.T, randn(3, 4, 4, seed=1)
+    exact = GaussianPrior.from_covariance(mean, covariance)
+    single = GaussianPrior.from_covariance(mean.float(), covariance)
+    assert single.dtype == torch.float32
+    assert abs(single.variances.min() / 1e-4 - 1) < 1e-4
+    a = SCHEDULE.alpha_bar[1]
+    x0 = mean + (randn(9, 48, seed=2) * variances.sqrt() @ directions.T).reshape(9, 3, 4, 4)
+    x = a.sqrt() * x0 + (1 - a).sqrt() * randn(9, 3, 4, 4, seed=3)
+    eps = exact.eps(x.float().double(), 1)
+    off = single.eps(x.float(), 1).double() - eps
+    assert off.norm() < 1e-4 * eps.norm()
 
 
 def test_standard_normal_prior_shrinks():
@@ -51,7 +69,7 @@ def test_empirical_prior_returns_the_picture_at_low_noise():
 
 @pytest.mark.parametrize("predicts", ["v", "eps", "x0"])
 def test_a_network_may_predict_v_eps_or_x0(predicts):
-    """Three parameterisations of a denoiser agree; channels of a learned variance are cut."""
+    """Three parameterisations of a denoiser agree, with channels of a learned variance or not."""
     exact = GaussianPrior(torch.full((3, 2, 2), 0.3, dtype=torch.float64), rest=0.5)
     x = randn(2, 3, 2, 2)
     t = 321
@@ -65,6 +83,35 @@ def test_a_network_may_predict_v_eps_or_x0(predicts):
     prior = Prior(net, SCHEDULE, (3, 2, 2), predicts)
     torch.testing.assert_close(prior.x0(x, t), exact.x0(x, t))
     torch.testing.assert_close(prior.eps(x, t), exact.eps(x, t))
+    assert torch.equal(prior.predict(x, t).between, torch.ones_like(x))
+
+
+def test_a_learned_variance_is_kept():
+    """The second half of the channels, -1 for beta-tilde to 1 for beta, counted from 0 to 1."""
+
+    def net(x, levels):
+        return torch.cat([0.5 * x, torch.linspace(-1, 1, x[0].numel()).expand(*x.shape)], 1)
+
+    prior = Prior(net, SCHEDULE, (1, 1, 5), "x0")
+    made = prior.predict(torch.ones(2, 1, 1, 5), 300)
+    assert torch.equal(made.x0, torch.full((2, 1, 1, 5), 0.5))
+    assert made.between[1].flatten().tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert Prior(lambda x, levels: x, SCHEDULE, (1, 1, 5)).predict(made.x0, 3).between is None
+
+
+@pytest.mark.parametrize("end, variance", [(-1.0, "beta-tilde"), (1.0, "beta")])
+def test_a_network_that_learned_an_end_draws_with_it(end, variance):
+    def net(x, levels):
+        return torch.cat([0.5 * x, torch.full_like(x, end)], 1)
+
+    prior = Prior(net, SCHEDULE, (3, 2, 2), "x0")
+    learned, fixed = (
+        run(ddpm(prior, 2, walk=12, draw=ancestral(name), noise=Noise(1)))
+        for name in ("learned", variance)
+    )
+    torch.testing.assert_close(learned, fixed)
+    with pytest.raises(ValueError, match="predicts no variance"):
+        run(ddpm(GaussianPrior(torch.zeros(3, 2, 2)), draw=ancestral("learned")))
 
 
 def test_labels_reach_the_network():
