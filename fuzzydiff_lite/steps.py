@@ -166,6 +166,7 @@ def ancestral(variance: str = "beta-tilde") -> Draw:
 def implicit(eta: float = 0.0) -> Draw:
     """Draw as DDIM does: with `eta` 0 nothing is random, 1 is `ancestral`.
 
+    The last holds where the predicted eps is the noise that goes with the predicted x0.
     Raises ValueError for eta outside [0, 1].
     Source: Song et al. 2021, Eq. 12; Eq. (ddim) and (ddim-sigma), book/prior/sampling.
     """

@@ -47,6 +47,10 @@ class Walk:
         a list of levels that does not fall to 0 from 1..T.
         """
         if self.levels is not None:
+            if self.steps is not None or self.start is not None or self.spacing != "uniform":
+                raise ValueError(
+                    "a walk has levels, or steps with a spacing and a start, not both"
+                )
             fall = all(isinstance(t, int) for t in self.levels)
             fall = fall and all(t > s for t, s in zip(self.levels, self.levels[1:]))
             if (
@@ -92,7 +96,7 @@ def travel(levels: Sequence[int], repeats: int = 1, jump: int = 1) -> list[Move]
 
     The stretches are counted from the bottom, above the last step, which is taken once. After
     each stretch the walk climbs back up `jump` levels and comes down again, `repeats` - 1
-    times. Up to `jump` steps at the top do not fill a stretch and are walked once. `jump` 1 is
+    times. The steps that are left at the top, fewer than `jump`, are walked once. `jump` 1 is
     the J of El Helou 2023; `jump` 10 with `repeats` 10 over 250 steps is RePaint's published
     schedule (2410 network calls).
 

@@ -17,8 +17,8 @@ TOLERANCE = 1e-6  # of the residual, in parts of the right-hand side
 class Functions:
     """A linear map A from pictures x (B, C, H, W) to measurements y (B, ...), by two functions.
 
-    It has all that an `Operator` has but its singular values, so every sampler but `ddrm` and
-    DDNM+ takes it. `pinv`, `project` and `prox` are found by conjugate gradients, at most
+    It has what samplers ask of an `Operator` but for singular values, so all but `ddrm` and
+    DDNM+ take it. `pinv`, `project` and `prox` are found by conjugate gradients, at most
     `ITERATIONS` of them, which stop at `TOLERANCE`.
     """
 

@@ -210,8 +210,9 @@ def whiten(A: Operator, y: Tensor, std: Tensor) -> tuple[Operator | Functions, T
     """The same measurement with the same noise everywhere: (operator, measurement, sigma).
 
     `std` (1 | B, 1 | C, H, W) is the standard deviation of the noise in each number of
-    y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Any sampler takes the
-    result, but where the singular values of `A` differ its operator is known by `Functions`.
+    y = A x + noise, in units of [-1, 1]; infinite where y says nothing. Where the singular
+    values of `A` differ, unless it is `Inpaint`, the operator is `Functions`: then any sampler
+    that knows sigma takes the result but `ddrm` and DDNM+.
     Raises ValueError for other values and where all are infinite.
     Eq. (whitening), book/fuzzy/one_formula.
     """

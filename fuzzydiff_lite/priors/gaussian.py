@@ -54,7 +54,8 @@ class GaussianPrior(Prior):
     def variances_in(self, basis) -> Tensor:
         """The variance of each coefficient (C, size, size) of the pictures in a `basis`.
 
-        Given to `fuzzy` as its `variance`, it has every coefficient keep the share that m says.
+        Given to `fuzzy` as its `variance`, it has every coefficient keep the share that m says:
+        exactly in the basis of the `directions`, nearly in one that comes near to it.
         Eq. (coefficient-variance), book/fuzzy/frequency.
         """
         power = basis.V_adjoint(self.directions.T.unflatten(1, self.shape)).square()

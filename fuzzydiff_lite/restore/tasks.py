@@ -36,8 +36,8 @@ class Measurement(NamedTuple):
 class Method(NamedTuple):
     """A sampler by name: which parts of a measurement it takes, and its settings by default.
 
-    A setting has the type of its default. `WALK` makes the walk, `share` gives `fuzzy` the
-    prior's variance, and any other has the name of the sampler's own argument.
+    A setting has the type of its default. Those of `WALK` and `start` make the walk, `share`
+    gives `fuzzy` the prior's variance, and any other is the sampler's argument of that name.
     """
 
     sampler: Callable[..., Iterator[Step]]

@@ -33,8 +33,8 @@ def ddnm(
     DDNM+, which takes a coefficient from y where its noise is less than the level's. Without
     noise, the result satisfies A x = y, and `A` may be a `Jpeg`, or any operator with `pinv`
     and `project`. A step keeps the noise that the prior predicted, but for a share `eta` of
-    fresh noise, as the authors' program with singular values does. `draw` is another way,
-    without sigma only: `ancestral()` is Algorithm 1 as published, the posterior given the
+    fresh noise, as the authors' program with singular values does. `draw` takes the place of
+    eta, without sigma only: `ancestral()` is Algorithm 1 as published, the posterior given the
     corrected x0. The repeats of the walk are the paper's time travel.
 
     Raises ValueError for a y that A does not measure, eta outside [0, 1], and a `draw` beside

@@ -37,12 +37,13 @@ def fuzzy(
     `rescale` corrects the variance of the blend. Where m is 1 the result equals y. The result
     is on the prior's device.
 
-    m is the weight of every fusion, as in the paper, so more steps and more repeats keep more
-    of y. With a `variance` it is instead the share of y that the whole run keeps, whatever
-    their numbers; of fine detail it keeps less. The variance is that of the prior's pictures:
-    one number, `prior.variance` where it is known; or a map with one for each coefficient. With
-    a `basis`, e.g. `Basis.haar()` or an operator with the coefficients of a picture as
-    V_adjoint(x) and its inverse V(c), m weighs coefficients instead of pixels.
+    m is the weight of every fusion, as in the paper, so more steps keep more of y, and repeats
+    change how much. With a `variance` it is instead the share of y, less the prior's mean, that
+    the whole run keeps, whatever their numbers; of fine detail it keeps less. The variance is
+    that of the prior's pictures: one number, `prior.variance` where it is known; or a map with
+    one for each coefficient. With a `basis`, e.g. `Basis.haar()` or an operator with the
+    coefficients of a picture as V_adjoint(x) and its inverse V(c), m weighs coefficients
+    instead of pixels.
 
     Raises ValueError for y or m of another shape, outside its range, or with NaN, and for a
     variance that is not above 0.

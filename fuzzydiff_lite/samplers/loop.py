@@ -51,8 +51,8 @@ def begin(
 ) -> Tensor:
     """The state to begin with: `x` (n, *prior.shape) where it is given, else noise.
 
-    Raises ValueError for an x of another shape, with NaN or without fractions, and for a walk
-    that starts at a level of its own without one.
+    Raises ValueError for an x of another shape, with NaN or of whole numbers, and for a walk
+    with a `start` and no x. A list of levels begins with noise wherever it begins.
     """
     shape = (n, *prior.shape)
     if x is None:
@@ -70,9 +70,9 @@ def begin(
 
 
 def from_measurement(A, y: Tensor, sigma: float, alpha_bar_t, noise: Noise) -> Tensor:
-    """The measurement `y` as a state at a level: A† y where something was measured, else noise.
+    """The measurement `y` as a state at a level: A† y where it is cleaner than it, else noise.
 
-    To be given to a sampler as `x`, with a walk that starts at that level. What is measured has
+    To be given to a sampler as `x`, with a walk that starts at that level. What is taken has
     the noise of the level, some of it that of y. `A` is an `Operator`, `sigma` the standard
     deviation of the noise in y, in units of [-1, 1].
     Source: Kawar et al. 2022, Eq. 7, at the top.
