@@ -326,10 +326,15 @@ def test_bad_input_is_one_line_and_exit_code_2(restore, words, error):
 
 @pytest.mark.parametrize(
     "name, error",
-    [("missing.png", "no such file"), ("text.png", "not a picture"), (".", "not a")],
+    [("missing.png", "no such file"), ("text.png", "not a picture")],
 )
 def test_a_bad_picture_is_one_line_and_exit_code_2(restore, name, error):
     check_error(restore("--m", "0.5", source=name), error)
+
+
+def test_a_folder_is_not_restored_into_a_file(restore, files):
+    (files / "out.png").touch()
+    check_error(restore("--m", "0.5", source="."), "not a folder: out.png")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
