@@ -47,7 +47,7 @@ from fuzzydiff_lite.samplers import (
     replacement,
     sdedit,
 )
-from fuzzydiff_lite.steps import eps_from_x0, mix_step
+from fuzzydiff_lite.steps import ddim_step, eps_from_x0, mix_step, renoise
 
 
 def randn(*shape, seed=0):
@@ -348,6 +348,47 @@ def test_diffpir_solves_for_the_picture_and_keeps_the_noise_that_agrees_with_it(
     assert step.level == 250
     expected = a_s.sqrt() * x0 + (1 - a_s).sqrt() * (0.8 * eps + 0.6 * z)
     torch.testing.assert_close(step.x, expected)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.3])
+def test_pigdms_own_step_adds_the_score_to_that_of_the_prior(sigma):
+    """By hand, with the Jacobian of the exact denoiser; the weights are those of Algorithm 1."""
+    start, z, s = randn(4, *SHAPE, seed=5), randn(4, *SHAPE, seed=6), 700
+    a_t, a_s = TOY.schedule.alpha_bar[[T, s]]
+    noisy = Replay([z])
+    settings = {"walk": [T, s, 0], "x": start, "eta": 0.6, "noise": noisy, "clip": False}
+    step = next(pigdm(TOY, Y, A, sigma, adaptive=True, **settings))
+    variance = 1 - a_t
+    jacobian = (
+        a_t.sqrt() * COVARIANCE @ torch.linalg.inv(a_t * COVARIANCE + variance * torch.eye(8))
+    )
+    x0 = TOY.x0(start, T)
+    inverse = torch.linalg.inv(variance * M @ M.T + sigma**2 * torch.eye(3))
+    score = (Y - A(x0)).flatten(1) @ inverse @ M @ jacobian
+    added = (a_s * a_t).sqrt() * variance * score.reshape(start.shape)
+    free = ddim_step(x0, eps_from_x0(start, x0, a_t), z, a_t, a_s, 0.6)
+    torch.testing.assert_close(step.x, free + added)
+    torch.testing.assert_close(step.x0_hat, x0)
+
+
+def test_diffpirs_iterations_at_one_level_are_repeats_of_the_walk():
+    """As its program has them: solve, draw, and go back up for each but the last."""
+    levels, iterations, source = [900, 500, 100, 0], 3, noise()
+    walk = Walk(levels=tuple(levels), repeats=iterations)
+    found = list(diffpir(TOY, Y, A, 0.3, walk=walk, zeta=0.5, noise=noise(), clip=False))
+    a, snr = TOY.schedule.alpha_bar, TOY.schedule.snr
+    x, levels_reached = source((4, *SHAPE), dtype=torch.float64), []
+    for t, s in itertools.pairwise(levels):
+        left = iterations if s else 1  # from the last level, once
+        while left:
+            x0 = A.prox(TOY.x0(x, t), Y, 0.3**2 * float(snr[t]))
+            x = mix_step(x0, eps_from_x0(x, x0, a[t]), source.like(x), a[s], 0.5**0.5)
+            levels_reached.append(s)
+            left -= 1
+            if left:
+                x = renoise(x, source.like(x), a[s], a[t])
+    assert [step.level for step in found] == levels_reached
+    torch.testing.assert_close(found[-1].x, x)
 
 
 # Exact answers
