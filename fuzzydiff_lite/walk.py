@@ -64,7 +64,9 @@ class Walk:
                     f"got {list(self.levels)}"
                 )
             return travel(self.levels, self.repeats, self.jump)
-        if self.start is not None and self.start not in range(1, schedule.T + 1):
+        if self.start is not None and not (
+            isinstance(self.start, int) and 1 <= self.start <= schedule.T
+        ):
             raise ValueError(
                 f"start must be a level between 1 and {schedule.T}, got {self.start}"
             )

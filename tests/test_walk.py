@@ -86,6 +86,12 @@ def test_levels_of_a_list_are_walked_again_too():
     assert walk.calls(SCHEDULE) == 5 == calls(3, 2)
 
 
+@pytest.mark.parametrize("start", [0, SCHEDULE.T + 1, -3, 2.5, 400.0])
+def test_a_start_is_a_level(start):
+    with pytest.raises(ValueError, match="start must be a level"):
+        Walk(10, start=start).moves(SCHEDULE)
+
+
 def test_a_walk_starts_where_it_is_told():
     moves = Walk(10, start=650).moves(SCHEDULE)
     assert [moves[0].t, *(move.s for move in moves)] == [650, 600, 500, 400, 300, 200, 100, 0]

@@ -56,11 +56,12 @@ def unified(
     check_picture(y, prior, bounded=False)
     walk, noise = Walk.of(walk), noise or Noise()
     y, alpha_bar = y.to(prior.device), prior.schedule.alpha_bar
+    moves = walk.moves(prior.schedule)  # which refuse a start that is no level
     given, other = basis.V_adjoint(y), noise.branch(1)
     x = noise((len(y), *prior.shape), prior.device, prior.dtype)
     if walk.start is not None:
         x = noise_to(y, x, alpha_bar[walk.start])  # (sdedit)
-    for t, s, left in walk.moves(prior.schedule):
+    for t, s, left in moves:
         if s > t:
             x = renoise(x, noise.like(x), alpha_bar[t], alpha_bar[s])  # (forward-between)
             continue

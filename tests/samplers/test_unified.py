@@ -348,8 +348,9 @@ def test_share_kept():
 def test_unified_refuses():
     with pytest.raises(ValueError, match="y must have shape"):
         next(unified(TOY, X[0], fuzzy_rule(0.0)))
-    with pytest.raises(ValueError, match="start must be a level"):
-        next(unified(TOY, X, fuzzy_rule(0.0), walk=Walk(50, start=0)))
+    for start in (0, TOY.schedule.T + 1, -3, 2.5, 400.0):
+        with pytest.raises(ValueError, match="start must be a level"):
+            next(unified(TOY, X, fuzzy_rule(0.0), walk=Walk(50, start=start)))
 
 
 def test_jpeg_is_not_in_the_formula():
