@@ -10,16 +10,20 @@ function place(element) {
 function stop(element) {
   const table = element.matches(".pst-scrollable-table-container");
   const inside = table ? element.scrollWidth : (element.querySelector("mjx-math")?.getBoundingClientRect().width ?? 0);
-  const marks = { tabindex: 0, role: table ? "region" : "group", "aria-label": table ? `Table: ${place(element)}` : "Formula" };
-  for (const [name, value] of Object.entries(marks)) {
-    if (inside > element.clientWidth + 1) element.setAttribute(name, value);
-    else element.removeAttribute(name);
+  const [role, name] = table ? ["region", `Table: ${place(element)}`] : ["group", "Formula"];
+  for (const [key, value] of Object.entries({ tabindex: 0, role, "aria-label": name })) {
+    if (inside > element.clientWidth + 1) element.setAttribute(key, value);
+    else element.removeAttribute(key);
   }
 }
 
-/** Watch what may scroll, and call the theme's buttons what they show. */
+/** Watch what may scroll, and give the theme's buttons one name each. */
 async function start() {
-  for (const icon of document.querySelectorAll(".theme-switch-button > *")) icon.setAttribute("aria-hidden", "true");
+  for (const icon of document.querySelectorAll(".theme-switch-button > *")) {
+    icon.removeAttribute("title");
+    icon.querySelector("title")?.remove();
+    icon.setAttribute("aria-hidden", "true");
+  }
   for (const button of document.querySelectorAll(".search-button-field")) button.removeAttribute("aria-label");
   await window.MathJax?.startup?.promise;
   const watched = new ResizeObserver((entries) => entries.forEach(({ target }) => stop(target)));

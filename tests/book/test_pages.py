@@ -38,12 +38,19 @@ FAULTS_IN_PAGE = """async () => {
   for (const img of document.images) if (img.complete && !img.naturalWidth) faults.push("broken: " + img.src.slice(0, 80));
   const wide = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth);
   if (wide > innerWidth) faults.push(`overflow: ${wide} pixels wide in a window of ${innerWidth}`);
-  const code = innerWidth < 1280 ? [] : document.querySelectorAll("pre");  // on a phone it scrolls
-  for (const e of code) if (e.scrollWidth > e.clientWidth) faults.push("cut off: " + e.textContent.slice(0, 80));
   const maths = [...document.querySelectorAll(".math")];
   if (maths.length && window.MathJax?.startup) await MathJax.startup.promise;
   for (const m of maths) if (!m.querySelector("mjx-container")) faults.push("not typeset: " + m.textContent.slice(0, 80));
   for (const e of document.querySelectorAll("mjx-merror")) faults.push("bad maths: " + e.textContent.slice(0, 80));
+  await new Promise((done) => setTimeout(done, 400));  // the theme waits 300 ms before it looks at what scrolls
+  for (const e of document.querySelectorAll("pre, .math, mjx-container, .pst-scrollable-table-container, .output")) {
+    const inside = e.matches("span.math") ? e.querySelector("mjx-math")?.offsetWidth : e.scrollWidth;
+    if (!e.clientWidth || inside <= e.clientWidth + 1) continue;
+    const { overflowX } = getComputedStyle(e);
+    if (innerWidth >= 1280 && !e.matches(".output")) faults.push("cut off: " + e.textContent.slice(0, 80));
+    else if (!["auto", "scroll"].includes(overflowX)) faults.push("out of reach: " + e.textContent.slice(0, 80));
+    else if (e.tabIndex < 0 && !e.querySelector("a")) faults.push("not for keys: " + e.textContent.slice(0, 80));
+  }
   return faults;
 }"""
 
