@@ -17,12 +17,19 @@ function stop(element) {
   }
 }
 
-/** Watch what may scroll, and give the theme's buttons one name each. */
-async function start() {
-  for (const icon of document.querySelectorAll(".theme-switch-button > *")) {
-    icon.removeAttribute("title");
+/** Hide the icons of a button that has a name. Font Awesome writes them, with names of their own, when it is ready. */
+function hideIcons(button) {
+  for (const icon of button.children) {
     icon.querySelector("title")?.remove();
     icon.setAttribute("aria-hidden", "true");
+  }
+}
+
+/** Watch what may scroll, and give the theme's buttons one name each. */
+async function start() {
+  for (const button of document.querySelectorAll(".theme-switch-button")) {
+    new MutationObserver(() => hideIcons(button)).observe(button, { childList: true });
+    hideIcons(button);
   }
   for (const button of document.querySelectorAll(".search-button-field")) button.removeAttribute("aria-label");
   await window.MathJax?.startup?.promise;

@@ -43,7 +43,8 @@ FAULTS_IN_PAGE = """async () => {
   for (const m of maths) if (!m.querySelector("mjx-container")) faults.push("not typeset: " + m.textContent.slice(0, 80));
   for (const e of document.querySelectorAll("mjx-merror")) faults.push("bad maths: " + e.textContent.slice(0, 80));
   await new Promise((done) => setTimeout(done, 400));  // the theme waits 300 ms before it looks at what scrolls
-  for (const e of document.querySelectorAll("pre, .math, mjx-container, .pst-scrollable-table-container, .output")) {
+  const boxes = "pre, .math, div.math mjx-container, .pst-scrollable-table-container, .output";
+  for (const e of document.querySelectorAll(boxes)) {
     const inside = e.matches("span.math") ? e.querySelector("mjx-math")?.offsetWidth : e.scrollWidth;
     if (!e.clientWidth || inside <= e.clientWidth + 1) continue;
     const { overflowX } = getComputedStyle(e);
@@ -103,11 +104,17 @@ def site():
         yield address
 
 
-@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", PAGES or NOTHING)
-def test_a_page_is_whole_and_quiet(opened, site, name, width):
-    with opened(site + name, width) as (page, faults):
+def test_a_page_is_whole_quiet_and_for_keys(opened, site, name):
+    """One load for all that is looked at, since the load costs most."""
+    with opened(site + name) as (page, faults):
         found = page.evaluate(FAULTS_IN_PAGE)
+        if name in WITH_EXPLORER:
+            controls_are_named_and_reached_by_tab(page)
+            keys_move_every_control(page)
+        page.set_viewport_size({"width": 390, "height": 900})
+        found += page.evaluate(FAULTS_IN_PAGE)
+        keys_move_every_control(page)
         assert faults + found == []
 
 
@@ -164,25 +171,34 @@ class Shown:
         return (picture.tobytes(), shown["line"]), shown
 
     def sweep(self, name):
-        """Move one control by keys over all its values and back.
+        """Move one control by keys to both ends of its values, from both, and back to its start.
 
         Returns what was shown, and the heights of the explorer.
         """
-        slider, control = name in self.spec["sliders"], self.control(name)
-        start, seen, heights = self.values[name], set(), set()
-        for stop in (None, start):
-            control.focus()
-            self.page.keyboard.press("Home")
-            for i, value in enumerate(self.spec["axes"][name]):
-                if i:
-                    self.page.keyboard.press("ArrowRight" if slider else "ArrowDown")
-                self.values[name] = value
-                picture_and_line, shown = self.check(control)
-                assert not slider or shown["says"] == [value, value]
-                seen.add(picture_and_line)
-                heights.add(shown["height"])
-                if value == stop:
-                    break
+        values, slider = self.spec["axes"][name], name in self.spec["sliders"]
+        forth, back = ("ArrowRight", "ArrowLeft") if slider else ("ArrowDown", "ArrowUp")
+        start, last, control = (
+            values.index(self.values[name]),
+            len(values) - 1,
+            self.control(name),
+        )
+        ends = [("Home", 0), (forth, min(1, last)), ("End", last), (back, max(last - 1, 0))]
+        way_back = [back if start < last else forth] * abs(max(last - 1, 0) - start)
+        middle = way_back[: len(way_back) // 2]
+        seen, heights = set(), set()
+        control.focus()
+        for keys, at in [
+            *(([key], at) for key, at in ends),
+            (middle, max(last - 1, 0) - len(middle)),
+            (way_back[len(middle) :], start),
+        ]:
+            for key in keys:
+                self.page.keyboard.press(key)
+            self.values[name] = values[at]
+            picture_and_line, shown = self.check(control)
+            assert not slider or shown["says"] == [values[at]] * 2
+            seen.add(picture_and_line)
+            heights.add(shown["height"])
         return seen, heights
 
 
@@ -195,17 +211,13 @@ def explorers(page):
     return [Shown(page, i) for i in range(page.locator("fuzzy-explorer").count())]
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
-def test_keys_move_every_control_of_an_explorer(opened, site, name, width):
-    with opened(site + name, width) as (page, faults):
-        for explorer in explorers(page):
-            explorer.check()
-            for control, values in explorer.spec["axes"].items():
-                seen, heights = explorer.sweep(control)
-                assert len(seen) > 1 or len(values) == 1, f"{control} changes nothing"
-                assert len(heights) == 1, f"the page jumps when {control} moves: {heights}"
-        assert faults == []
+def keys_move_every_control(page):
+    for explorer in explorers(page):
+        explorer.check()
+        for control, values in explorer.spec["axes"].items():
+            seen, heights = explorer.sweep(control)
+            assert len(seen) > 1 or len(values) == 1, f"{control} changes nothing"
+            assert len(heights) == 1, f"the page jumps when {control} moves: {heights}"
 
 
 def names_of(page, role):
@@ -217,31 +229,27 @@ def names_of(page, role):
     return [node["name"]["value"] for node in nodes]
 
 
-@pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
-def test_every_control_is_named_and_reached_by_tab(opened, site, name):
-    with opened(site + name) as (page, _):
-        # The painters are for test_painter.py.
-        page.evaluate('document.querySelectorAll("fuzzy-painter").forEach((p) => p.remove())')
-        specs = [explorer.spec for explorer in explorers(page)]
-        wanted = [(i, axis) for i, spec in enumerate(specs) for axis in spec["axes"]]
-        for role in ("slider", "combobox"):
-            kind = [
-                axis
-                for i, axis in wanted
-                if (axis in specs[i]["sliders"]) == (role == "slider")
-            ]
-            assert names_of(page, role) == kind
-        watched = page.evaluate_handle(STOPS)
-        most = page.locator("a, button, input, select, textarea, [tabindex]").count() + 1
-        for _ in range(0, most, 10):
-            for _ in range(10):
-                page.keyboard.press("Tab")
-            stops = watched.json_value()
-            reached = list(dict.fromkeys((i, axis) for i, axis, _ in stops if i >= 0))
-            if len(reached) >= len(wanted) and stops[-1][0] < 0:
-                break  # the rest of the page comes after the explorers
-        assert all(lit for i, _, lit in stops if i >= 0), "no visible focus"
-        assert reached == wanted
+def controls_are_named_and_reached_by_tab(page):
+    # The painters are for test_painter.py.
+    page.evaluate('document.querySelectorAll("fuzzy-painter").forEach((p) => p.remove())')
+    specs = [explorer.spec for explorer in explorers(page)]
+    wanted = [(i, axis) for i, spec in enumerate(specs) for axis in spec["axes"]]
+    for role in ("slider", "combobox"):
+        kind = [
+            axis for i, axis in wanted if (axis in specs[i]["sliders"]) == (role == "slider")
+        ]
+        assert names_of(page, role) == kind
+    watched = page.evaluate_handle(STOPS)
+    most = page.locator("a, button, input, select, textarea, [tabindex]").count() + 1
+    for _ in range(0, most, 10):
+        for _ in range(10):
+            page.keyboard.press("Tab")
+        stops = watched.json_value()
+        reached = list(dict.fromkeys((i, axis) for i, axis, _ in stops if i >= 0))
+        if len(reached) >= len(wanted) and stops[-1][0] < 0:
+            break  # the rest of the page comes after the explorers
+    assert all(lit for i, _, lit in stops if i >= 0), "no visible focus"
+    assert reached == wanted
 
 
 @pytest.mark.parametrize("name", WITH_EXPLORER or NOTHING)
