@@ -122,10 +122,15 @@ def test_these_checks_notice_a_bad_page(opened, tmp_path):
     (tmp_path / "bad.html").write_text(
         """<!doctype html><script src="https://example.org/x.js"></script><script>undefinedFunction()</script>
         <script>console.error("oh")</script><img src="absent.png"><div style="width:2000px">wide</div>
-        <span class="math">\\(x\\)</span><pre style="overflow: auto; width: 90px">a long line of code</pre>"""
+        <span class="math">\\(x\\)</span><pre style="overflow: auto; width: 90px">a long line of code</pre>
+        <div class="math" style="overflow: hidden; width: 50px; white-space: nowrap">a long formula</div>"""
     )
     with served(tmp_path) as address, opened(address + "bad.html") as (page, faults):
         found = "\n".join(faults + page.evaluate(FAULTS_IN_PAGE))
+        page.set_viewport_size({"width": 390, "height": 900})
+        narrow = page.evaluate(FAULTS_IN_PAGE)
+    assert "not for keys: a long line of code" in narrow
+    assert "out of reach: a long formula" in narrow
     for fault in (
         "request: https://example.org/x.js",
         "error: undefinedFunction",
@@ -171,27 +176,17 @@ class Shown:
         return (picture.tobytes(), shown["line"]), shown
 
     def sweep(self, name):
-        """Move one control by keys to both ends of its values, from both, and back to its start.
+        """Move one control by keys to its first value, the middle, the last and back.
 
         Returns what was shown, and the heights of the explorer.
         """
         values, slider = self.spec["axes"][name], name in self.spec["sliders"]
         forth, back = ("ArrowRight", "ArrowLeft") if slider else ("ArrowDown", "ArrowUp")
-        start, last, control = (
-            values.index(self.values[name]),
-            len(values) - 1,
-            self.control(name),
-        )
-        ends = [("Home", 0), (forth, min(1, last)), ("End", last), (back, max(last - 1, 0))]
-        way_back = [back if start < last else forth] * abs(max(last - 1, 0) - start)
-        middle = way_back[: len(way_back) // 2]
-        seen, heights = set(), set()
+        start, middle, last = values.index(self.values[name]), len(values) // 2, len(values) - 1
+        stops = [["Home"], [forth] * middle, ["End"], [back] * (last - start)]
+        control, seen, heights = self.control(name), set(), set()
         control.focus()
-        for keys, at in [
-            *(([key], at) for key, at in ends),
-            (middle, max(last - 1, 0) - len(middle)),
-            (way_back[len(middle) :], start),
-        ]:
+        for keys, at in zip(stops, (0, middle, last, start), strict=True):
             for key in keys:
                 self.page.keyboard.press(key)
             self.values[name] = values[at]
