@@ -1,0 +1,156 @@
+// What a run gives: the picture, large; its film; before and after; which pixels were kept; several answers in a row.
+const NEAR = 0.1; // a pixel this close to the given one, in [-1, 1], counts as kept
+const ORANGE = [230, 159, 0]; // covers what was changed
+const VIEWS = { result: "result", compare: "before | after", kept: "what was kept" };
+
+/** For each pixel 0 where it was invented, 1 where it was changed, 2 where it was kept. */
+function fateOf(x, given, map) {
+  const fates = new Uint8Array(PIXELS);
+  for (let i = 0; i < PIXELS; i++) {
+    const apart = [0, 1, 2].reduce((sum, colour) => sum + Math.abs(x[colour * PIXELS + i] - given[colour * PIXELS + i]), 0) / 3;
+    fates[i] = map && map[i] === 0 ? 0 : apart < NEAR ? 2 : 1;
+  }
+  return fates;
+}
+
+/** How much pictures differ in the pixels that `wanted(i)` names: the mean of their standard deviations, or null. */
+function spreadOf(xs, wanted) {
+  let [sum, count] = [0, 0];
+  for (let i = 0; i < 3 * PIXELS; i++) {
+    if (!wanted(i % PIXELS)) continue;
+    const mean = xs.reduce((total, x) => total + x[i], 0) / xs.length;
+    sum += Math.sqrt(xs.reduce((total, x) => total + (x[i] - mean) ** 2, 0) / (xs.length - 1));
+    count += 1;
+  }
+  return count ? sum / count : null;
+}
+
+/**
+ * A figure of one result, { x, given, map, film, caption }: `given` is null where no picture was given, and `map`, that of
+ * the sampler, null where it took none. `actions` stand below the picture.
+ */
+class Results {
+  constructor(tint, ...actions) {
+    Object.assign(this, { tint, view: "result", until: 0.5, frame: Infinity, film: [] });
+    this.hero = blankCanvas(SIZE * ZOOM, { className: "hero", aria: { role: "img", label: "Nothing made yet" } });
+    this.caption = make("figcaption", { textContent: "Press Run" });
+    this.views = choice("Show", VIEWS, (view) => this.draw({ view }));
+    const values = Array.from({ length: 21 }, (_, i) => i / 20);
+    const text = (share) => `${Math.round(100 * share)} %`;
+    this.compare = slider({ name: "before up to", values, text }, this.until, (until) => this.draw({ until })).element;
+    this.legend = make("p", { className: "small legend" });
+    this.strip = this.filmStrip();
+    const below = [this.views, this.compare, this.legend, this.strip];
+    this.element = make("figure", { className: "result" }, this.caption, this.hero, ...actions, ...below);
+    this.row = make("div", { className: "answers", hidden: true });
+    this.draw({});
+  }
+
+  filmStrip() {
+    const small = (label) => blankCanvas(SIZE * 2, { aria: { role: "img", label } });
+    this.stills = { x: small("The noisy picture"), x0: small("What the network expects of it") };
+    this.scrub = make("input", { type: "range", min: 0, step: 1, autocomplete: "off", aria: { label: "step of the film" } });
+    this.scrub.addEventListener("input", () => this.draw({ frame: Number(this.scrub.value) }));
+    this.step = make("span", { className: "small" });
+    return make(
+      "div",
+      { className: "film" },
+      make("figure", {}, this.stills.x, make("figcaption", { textContent: "noisy: x_t" })),
+      make("figure", {}, this.stills.x0, make("figcaption", { textContent: "expected: x̂₀" })),
+      make("label", { className: "scrub" }, make("span", { textContent: "film" }), this.scrub, this.step),
+    );
+  }
+
+  /** Show a step while it is made. */
+  showFrame(frame, caption) {
+    show(this.hero, frame.x0);
+    this.showStills(frame);
+    this.caption.textContent = caption;
+    for (const element of [this.views, this.compare, this.legend]) element.hidden = true;
+    this.stale = false;
+  }
+
+  showStills(frame) {
+    this.strip.hidden = false;
+    for (const name of ["x", "x0"]) show(this.stills[name], frame[name]);
+    const text = `step ${frame.number} of ${frame.of}, level ${frame.level}`;
+    this.step.textContent = text;
+    this.scrub.setAttribute("aria-valuetext", text);
+  }
+
+  /** Show a result, from its end. */
+  showResult({ x, given, map, film, caption }) {
+    Object.assign(this, { x, given, map, film });
+    this.caption.textContent = caption;
+    this.hero.setAttribute("aria-label", caption);
+    this.scrub.max = Math.max(0, film.length - 1);
+    this.scrub.value = this.scrub.max;
+    this.stale = false;
+    this.draw({ frame: Infinity });
+  }
+
+  /** Whether the picture belongs to other settings than those that stand there. */
+  set stale(stale) {
+    this.element.classList.toggle("stale", stale);
+  }
+
+  draw(to) {
+    Object.assign(this, to);
+    const { x, given, map, film, frame, until } = this;
+    const view = given ? this.view : "result";
+    this.views.hidden = !given || !x;
+    this.compare.hidden = view !== "compare";
+    this.legend.hidden = view !== "kept";
+    this.strip.hidden = !film.length;
+    if (!x) return;
+    const still = film[Math.min(frame, film.length - 1)];
+    if (still) this.showStills(still);
+    if (frame < film.length - 1) show(this.hero, still.x0);
+    else if (view === "kept") this.drawFates(fateOf(x, given, map));
+    else show(this.hero, imageOf(x));
+    if (view === "compare") show(this.hero, imageOf(given), until);
+  }
+
+  drawFates(fates) {
+    const cover = [this.tint, ORANGE];
+    const bare = [0.3, 0.4, 1]; // how much of the picture is seen through
+    const value = (i, colour) => {
+      const clear = bare[fates[i]];
+      return clear * 127.5 * (this.x[colour * PIXELS + i] + 1) + (1 - clear) * (cover[fates[i]]?.[colour] ?? 0);
+    };
+    show(this.hero, imageOf(null, value));
+    const share = (fate) => `${Math.round((100 * fates.filter((value) => value === fate).length) / PIXELS)} %`;
+    const swatch = (className, text) => make("span", { className, textContent: text });
+    const parts = [`Not covered: kept, ${share(2)}. `, swatch("changed", "orange"), `: changed, ${share(1)}. `];
+    this.legend.replaceChildren(...parts, swatch("tint", "blue"), `: invented, ${share(0)}.`);
+  }
+
+  /** Show answers of several seeds beside each other; a press on one calls `choose(index)`. */
+  showRow(answers, chosen, map, choose) {
+    this.row.hidden = answers.length < 2;
+    const shown = answers.map(({ seed, x, film }, index) => {
+      const canvas = blankCanvas(SIZE * 2);
+      if (x || film.length) show(canvas, x ? imageOf(x) : film.at(-1).x0);
+      const aria = { label: `answer of seed ${seed}`, pressed: String(index === chosen) };
+      const made = button("", () => choose(index), { aria, disabled: !x });
+      made.append(canvas, make("span", { className: "small", textContent: `seed ${seed}` }));
+      return made;
+    });
+    this.row.replaceChildren(...shown, make("p", { className: "small", textContent: this.spread(answers, map) }));
+  }
+
+  /** Redraw one answer of the row while it is made. */
+  showInRow(index, image) {
+    const canvas = this.row.children[index].querySelector?.("canvas");
+    if (canvas) show(canvas, image);
+  }
+
+  spread(answers, map) {
+    const xs = answers.map(({ x }) => x);
+    if (!xs.every(Boolean) || xs.length < 2) return "";
+    const [free, kept] = [0, 1].map((m) => spreadOf(xs, (i) => (map ? map[i] === m : m === 0))?.toFixed(2));
+    const where = map ? "Where all is invented they" : "They";
+    const first = free ? `${where} differ by ${free}` : "Nowhere is all invented";
+    return `All fit what was given equally well. ${first}${kept ? `, where it is kept by ${kept}` : ""} (of 2 from black to white).`;
+  }
+}

@@ -1,0 +1,319 @@
+"""The workbench: restore a face, or a picture of one's own, in Jupyter and in the built page."""
+
+from __future__ import annotations
+
+import copy
+import html
+import io
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from PIL import Image
+from torch import Tensor
+
+from .. import data, samplers
+from ..data.pictures import from_uint8, sheet, to_image
+from ..networks.weights import load_prior
+from ..noise import Noise
+from ..operators import AveragePool, Inpaint
+from ..priors.prior import Prior
+from ..samplers import Step
+from ..walk import Walk
+from .widgets import Grid, attribute, data_uri, load_grid, webp
+
+JS = Path(__file__).parent / "js"
+PARTS = ["settings", "canvas", "controls", "crop", "answers", "results", "workbench"]
+MODULE = "\n".join((JS / f"{name}.js").read_text(encoding="utf-8") for name in PARTS)
+SIZE = 64  # pixels of the side of a picture
+TINT = (0, 114, 178)  # covers the picture where it is to be invented
+STAIN = (0.9, -0.6, -0.9)  # its colour, in [-1, 1]
+SHAPES = {  # what a button fills: rectangles, each left, top, right, bottom
+    "whole": [(0, 0, 64, 64)],
+    "box": [(20, 20, 44, 44)],
+    "half": [(32, 0, 64, 64)],
+    "eyes": [(10, 22, 54, 35)],
+    "mouth": [(19, 41, 45, 54)],
+    "stripes": [(0, top, 64, top + 8) for top in range(8, 64, 16)],
+}
+# Where the darkest pixels of eyes and mouth are in the mean of the faces that ship, x and y.
+MARKS = {"eyes": [(23.5, 29.5), (40.5, 29.5)], "mouth": [(32.0, 47.5)]}
+START = {"picture": "astronaut", "shape": "box", "m": 1, "J": 3, "steps": 20, "seed": 0}
+REAL = "A real person, whom the prior has not seen in training"
+LONDON = f"{REAL}: Face Research Lab London Set, CC BY 4.0."
+DRAWN = "A person who does not exist: this prior drew the picture."
+ABOUT = {  # of each face to pick: where it comes from
+    "astronaut": f"{REAL}: Eileen Collins, NASA.",
+    **{f"London {number}": LONDON for number in (2, 8, 11, 14)},
+    "Paine": f"{REAL}: H. E. Paine, born in 1826; voteview.com, UCLA.",
+    "person 1": DRAWN,
+    "person 2": DRAWN,
+    "person 1, stained": DRAWN + " A stain is painted over it.",
+}
+
+
+def faces() -> dict[str, Tensor]:
+    """The faces to pick, (1, 3, 64, 64) in [-1, 1] by name, those of `ABOUT`."""
+    people, stained = data.people()[[36, 58]], data.people()[36:37].clone()
+    stained[..., 30:50, 20:44] = torch.tensor(STAIN)[:, None, None]
+    found = {"astronaut": data.astronaut()}
+    found |= {f"London {number}": data.london()[[number]] for number in (2, 8, 11, 14)}
+    found |= {"Paine": data.portrait(), "person 1": people[:1], "person 2": people[1:]}
+    return found | {"person 1, stained": stained}
+
+
+def shape(name: str) -> Tensor:
+    """The map (1, 1, 64, 64) of a shape: 0 inside it, 1 around.
+
+    Raises ValueError for another name.
+    """
+    if name not in SHAPES:
+        raise ValueError(f"shape must be one of {', '.join(SHAPES)}, got {name!r}")
+    m = torch.ones(1, 1, SIZE, SIZE)
+    for left, top, right, bottom in SHAPES[name]:
+        m[..., top:bottom, left:right] = 0
+    return m
+
+
+def weights(fusions: int = 20, near: Sequence[float] = ()) -> list[float]:
+    """Weights of a fusion, each of which leaves visibly less of a difference than the last.
+
+    After `fusions` of them the share c^fusions, c = (1 - m) / sqrt(m^2 + (1 - m)^2), is left of
+    a difference from the given picture: 1, 0.9 … 0.1, 0. To two decimals, or to one `near` by.
+    Eq. (pull), book/fuzzy/fuzzy.
+    """
+    found = [0.0]
+    for tenths in range(9, 0, -1):
+        odds = math.sqrt((tenths / 10) ** (-2 / fusions) - 1)  # m / (1 - m)
+        m = round(odds / (1 + odds), 2)
+        found.append(next((other for other in near if abs(other - m) < 0.015), m))
+    return [*found, 1.0]
+
+
+SHARES = [k / 10 for k in range(10)] + [0.99, 0.999, 1.0]  # the last show the fine detail
+
+
+def sampler(
+    prior: Prior, y: Tensor, m: Tensor, method: str, settings: dict, noise: Noise
+) -> Iterator[Step]:
+    """The sampler of a run that was asked for, see `Engine.receive`.
+
+    Raises ValueError for a method or a setting that is not there, and what the sampler raises.
+    """
+    own = dict(settings)
+    try:
+        walk = Walk(**own.pop("walk"))
+        if prior.labels and (label := own.pop("tone")) != prior.tone:
+            prior = copy.copy(prior)  # which shares the network
+            prior.label = prior.labels.index(label)
+        own.pop("tone", None)
+        how = {"walk": walk, "noise": noise}
+        if method == "fuzzy":
+            share, how["rescale"] = own.pop("share"), own.pop("rescale")
+            made = samplers.fuzzy(prior, y, m, variance=prior.variance if share else None, **how)
+        elif method == "repaint":
+            made = samplers.repaint(prior, y, m, **how)
+        elif method == "ddnm":
+            A = Inpaint(m)
+            made = samplers.ddnm(prior, A(y), A, eta=own.pop("eta"), **how)
+        elif method == "ilvr":
+            low_pass = AveragePool(own.pop("scale"), prior.shape[-1]).project
+            made = samplers.ilvr(prior, y, low_pass, until=own.pop("until"), **how)
+        elif method == "ddim":
+            made = samplers.ddim(prior, eta=own.pop("eta"), **how)
+        else:
+            raise ValueError(f"no method {method!r}")
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a setting of {method} is missing or unknown: {error}") from error
+    if own:
+        raise ValueError(f"{method} has no setting {', '.join(own)}")
+    return made
+
+
+class Engine:
+    """Answers a workbench in a thread of its own, so that a run can be cancelled between steps.
+
+    `send(content, buffers)` takes the answers, which come from that thread.
+    """
+
+    def __init__(self, send: Callable[[dict, list[bytes]], None], prior: Prior):
+        self._send, self._prior = send, prior
+        self._thread, self._stop = None, threading.Event()
+
+    def receive(self, content: dict, buffers: Sequence = ()) -> None:
+        """Do what a message asks: "load", "run" or "cancel".
+
+        A run has an `id`, a `method`, its `settings` and `seeds`; its buffers are the picture
+        (3, 64, 64) in [-1, 1] and the map (64, 64), float32. It ends a run that still goes on.
+        What goes wrong is sent as a message of the kind "error".
+        """
+        self._stop.set()
+        self.join()
+        if content["kind"] == "cancel":
+            return
+        self._stop = threading.Event()
+        act = {"load": self._ready, "run": self._run}[content["kind"]]
+        arguments = act, self._stop, content, [bytes(buffer) for buffer in buffers]
+        self._thread = threading.Thread(target=self._guarded, args=arguments, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until nothing runs."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _guarded(self, act, stop, content, buffers):
+        try:
+            act(stop, content, buffers)
+        except Exception as error:  # its place is the page: a thread's goes nowhere
+            named = {"id": content["id"]} if "id" in content else {}
+            self._send({"kind": "error", **named, "message": str(error)}, [])
+
+    def _ready(self, stop, content, buffers):
+        prior = self._prior
+        x = torch.zeros(1, *prior.shape, device=prior.device)
+        prior.x0(x, 500)  # the first call is slower
+        begin = time.perf_counter()
+        prior.x0(x, 500)
+        ms = 1000 * (time.perf_counter() - begin)
+        engine = f"PyTorch on {prior.device.type}"
+        self._send({"kind": "ready", "engine": engine, "call_ms": ms}, [])
+
+    def _run(self, stop, content, buffers):
+        prior, named = self._prior, {"id": content["id"]}
+        shapes = (1, *prior.shape), (1, 1, *prior.shape[1:])
+        values = (np.frombuffer(buffer, "<f4").copy() for buffer in buffers)
+        pairs = zip(values, shapes, strict=True)
+        y, m = (torch.from_numpy(value).reshape(shape) for value, shape in pairs)
+        for seed in content["seeds"]:
+            steps = sampler(prior, y, m, content["method"], content["settings"], Noise(seed))
+            begin, of = time.perf_counter(), None
+            for number, step in enumerate(steps, 1):
+                if stop.is_set():
+                    self._send({"kind": "cancelled", **named}, [])
+                    return
+                of = of or number + step.left
+                now = time.perf_counter()
+                facts = {"seed": seed, "number": number, "of": of, "level": step.level}
+                facts["ms"], begin = 1000 * (now - begin), now
+                pictures = [_floats(step.x), _floats(step.x0_hat)]
+                self._send({"kind": "step", **named, **facts}, pictures)
+            self._send({"kind": "done", **named, "seed": seed}, pictures[:1])
+
+
+def _floats(picture: Tensor) -> bytes:
+    return picture.cpu().numpy().astype("<f4").tobytes()
+
+
+class Workbench(anywidget.AnyWidget):
+    """Pick a face or load a picture, paint the map m, choose a method, run it, see each step.
+
+    Where a kernel runs, it runs the samplers of this package on the prior that ships; the built
+    page runs the same in the browser. `method` is the one chosen at first: fuzzy, repaint,
+    ddnm, ilvr or ddim. `frames` names a file of `save_grid` with the axes picture, mask, m and
+    J, whose pictures, 20 steps with seed 0, are shown before anything runs. `start` replaces
+    some of `START`. `prior` takes the place of the shipped one, `load_prior()`.
+
+    Raises ValueError for another method, start or frames.
+    """
+
+    _esm = MODULE
+    _css = (JS / "workbench.css").read_text(encoding="utf-8")
+    spec = traitlets.Dict().tag(sync=True)
+    engine = traitlets.Dict({"kind": "kernel"}).tag(sync=True)
+
+    def __init__(
+        self,
+        method: str = "fuzzy",
+        frames: str | Path | None = None,
+        start: dict | None = None,
+        prior: Prior | None = None,
+    ):
+        known = ("fuzzy", "repaint", "ddnm", "ilvr", "ddim")
+        if method not in known:
+            raise ValueError(f"method must be one of {', '.join(known)}, got {method!r}")
+        start = START | (start or {})
+        if set(start) != set(START) or start["picture"] not in ABOUT:
+            raise ValueError(f"a start has {', '.join(START)}, got {start}")
+        self._start, self._pictures, self._grid = start, faces(), None
+        self._map = shape(start["shape"])
+        if frames is not None:
+            axes = json.loads(Path(frames).read_text(encoding="utf-8"))["axes"]
+            self._grid = load_grid(frames, axes)
+            if list(axes) != ["picture", "mask", "m", "J"]:
+                raise ValueError(f"frames need the axes picture, mask, m and J, got {axes}")
+        prior = prior or load_prior()
+        super().__init__(spec=self._make_spec(method, prior.variance))
+        self._engine = Engine(lambda content, buffers: self.send(content, buffers), prior)
+        self.on_msg(lambda _, content, buffers: self._engine.receive(content, buffers))
+
+    def _make_spec(self, method, variance):
+        near = [] if self._grid is None else [float(label) for label in self._grid.axes["m"]]
+        pictures = {
+            name: {
+                "file": data_uri("webp", webp(to_image(face), lossless=True)),
+                "about": ABOUT[name],
+                "tone": "mono" if name == "Paine" else "colour",
+            }
+            for name, face in self._pictures.items()
+        }
+        spec = {"method": method, "start": self._start, "pictures": pictures, "tint": TINT}
+        spec |= {"shapes": SHAPES, "marks": MARKS, "variance": variance}
+        spec |= {"weights": weights(near=near), "shares": SHARES}
+        if self._grid is not None:
+            frames = self._grid._asdict()
+            frames["sprite"] = data_uri("webp", self._grid.sprite)
+            spec["frames"] = frames
+        return spec
+
+    def to_html(self) -> str:
+        """The built page's workbench, script and style inside; without scripts, its start."""
+        script = MODULE + (JS / "page.js").read_text(encoding="utf-8")
+        name, hole = self._start["picture"], self._start["shape"]
+        tint = from_uint8(torch.tensor(TINT, dtype=torch.uint8))[None, :, None, None]
+        clear = 0.2 + 0.8 * self._map
+        pictures = [clear * self._pictures[name] + (1 - clear) * tint]
+        alt = f"The face {name}; its {hole} is covered in blue: that is to be invented."
+        if self._grid is not None and (frame := _frame(self._grid, self._start)) is not None:
+            pictures.append(frame)
+            alt += " Beside it the restored face."
+        image = sheet(torch.cat(pictures), columns=len(pictures))
+        size = {"width": 256 * len(pictures), "height": 256}
+        image = image.resize(tuple(size.values()), Image.Resampling.BICUBIC)
+        fallback = (
+            f"<img class='fallback' src='{data_uri('webp', webp(image, quality=90))}' "
+            f"alt='{html.escape(alt, quote=True)}' width='{size['width']}' height='256'>"
+        )
+        return (
+            f"<style>{self._css}</style>"
+            f"<fuzzy-workbench data-spec='{attribute(self.spec)}'>{fallback}</fuzzy-workbench>"
+            f"<script type='module'>{script}</script>"
+        )
+
+    def __repr__(self) -> str:
+        return f"Workbench({self.spec['method']}, {', '.join(ABOUT)})"
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle, metadata = super()._repr_mimebundle_(**kwargs)
+        return bundle | {"text/html": self.to_html()}, metadata
+
+
+def _frame(grid: Grid, start: dict) -> Tensor | None:
+    """The restored half of the frame of a start, (1, 3, 64, 64), where there is one."""
+    at = start["picture"], start["shape"], f"{start['m']:g}", f"{start['J']:g}"
+    index = 0
+    for labels, label in zip(grid.axes.values(), at, strict=True):
+        if label not in labels:
+            return None
+        index = index * len(labels) + labels.index(label)
+    width, height = grid.tile
+    left, top = index % grid.columns * width, index // grid.columns * height
+    tile = Image.open(io.BytesIO(grid.sprite)).crop((left, top, left + width, top + height))
+    return data.to_tensor(tile)[..., -SIZE:]
