@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import html
-import io
 import json
 import math
 import threading
@@ -25,7 +24,7 @@ from ..networks.weights import load_prior
 from ..noise import Noise
 from ..operators import AveragePool, Inpaint
 from ..priors.prior import Prior
-from ..samplers import Step
+from ..samplers import Step, run
 from ..walk import Walk
 from .widgets import Grid, attribute, data_uri, load_grid, webp
 
@@ -45,7 +44,20 @@ SHAPES = {  # what a button fills: rectangles, each left, top, right, bottom
 }
 # Where the darkest pixels of eyes and mouth are in the mean of the faces that ship, x and y.
 MARKS = {"eyes": [(23.5, 29.5), (40.5, 29.5)], "mouth": [(32.0, 47.5)]}
-START = {"picture": "astronaut", "shape": "box", "m": 1, "J": 3, "steps": 20, "seed": 0}
+START = {
+    "picture": "astronaut",
+    "shape": "box",
+    "per": "fusion",
+    "m": 1.0,
+    "share": 1.0,
+    "J": 3,
+    "steps": 20,
+    "seed": 0,
+    "rescale": True,
+    "scale": 8,
+    "until": 0,
+}
+ONCE = ("ddnm", "ilvr", "ddim")  # methods that walk each step once unless told
 REAL = "A real person, whom the prior has not seen in training"
 LONDON = f"{REAL}: Face Research Lab London Set, CC BY 4.0."
 DRAWN = "A person who does not exist: this prior drew the picture."
@@ -57,6 +69,7 @@ ABOUT = {  # of each face to pick: where it comes from
     "person 2": DRAWN,
     "person 1, stained": DRAWN + " A stain is painted over it.",
 }
+TONE = {"Paine": "mono"}  # all others are in colour
 
 
 def faces() -> dict[str, Tensor]:
@@ -100,6 +113,20 @@ def weights(fusions: int = 20, near: Sequence[float] = ()) -> list[float]:
 SHARES = [k / 10 for k in range(10)] + [0.99, 0.999, 1.0]  # the last show the fine detail
 
 
+def request(start: dict) -> dict:
+    """The settings of a run, for `Engine.receive`, from where the controls stand."""
+    repeats = 1 if start["method"] == "ddim" else start["J"]
+    chosen = {"walk": {"steps": start["steps"], "repeats": repeats}, "tone": start["tone"]}
+    more = {
+        "fuzzy": {"rescale": start["rescale"], "share": start["per"] == "run"},
+        "repaint": {},
+        "ddnm": {"eta": start["eta"]},
+        "ilvr": {"scale": start["scale"], "until": start["until"]},
+        "ddim": {"eta": start["eta"]},
+    }
+    return chosen | more[start["method"]]
+
+
 def sampler(
     prior: Prior, y: Tensor, m: Tensor, method: str, settings: dict, noise: Noise
 ) -> Iterator[Step]:
@@ -117,7 +144,9 @@ def sampler(
         how = {"walk": walk, "noise": noise}
         if method == "fuzzy":
             share, how["rescale"] = own.pop("share"), own.pop("rescale")
-            made = samplers.fuzzy(prior, y, m, variance=prior.variance if share else None, **how)
+            made = samplers.fuzzy(
+                prior, y, m, variance=prior.variance if share else None, **how
+            )
         elif method == "repaint":
             made = samplers.repaint(prior, y, m, **how)
         elif method == "ddnm":
@@ -172,9 +201,11 @@ class Engine:
     def _guarded(self, act, stop, content, buffers):
         try:
             act(stop, content, buffers)
-        except Exception as error:  # its place is the page: a thread's goes nowhere
+        except Exception as error:
             named = {"id": content["id"]} if "id" in content else {}
             self._send({"kind": "error", **named, "message": str(error)}, [])
+            if not isinstance(error, ValueError):  # one that the reader cannot mend
+                raise
 
     def _ready(self, stop, content, buffers):
         prior = self._prior
@@ -236,60 +267,55 @@ class Workbench(anywidget.AnyWidget):
         start: dict | None = None,
         prior: Prior | None = None,
     ):
-        known = ("fuzzy", "repaint", "ddnm", "ilvr", "ddim")
+        known = ("fuzzy", "repaint", *ONCE)
         if method not in known:
             raise ValueError(f"method must be one of {', '.join(known)}, got {method!r}")
-        start = START | (start or {})
-        if set(start) != set(START) or start["picture"] not in ABOUT:
-            raise ValueError(f"a start has {', '.join(START)}, got {start}")
-        self._start, self._pictures, self._grid = start, faces(), None
-        self._map = shape(start["shape"])
-        if frames is not None:
-            axes = json.loads(Path(frames).read_text(encoding="utf-8"))["axes"]
-            self._grid = load_grid(frames, axes)
-            if list(axes) != ["picture", "mask", "m", "J"]:
-                raise ValueError(f"frames need the axes picture, mask, m and J, got {axes}")
+        usual = START | {"method": method, "eta": float(method != "ddim")}
+        usual |= {"J": 1} if method in ONCE else {}
+        if unknown := set(start or {}) - set(START):
+            raise ValueError(f"a start has {', '.join(START)}, got {', '.join(unknown)}")
+        start, pictures = usual | (start or {}), faces()
+        if start["picture"] not in pictures:
+            names = ", ".join(pictures)
+            raise ValueError(f"picture must be one of {names}, got {start['picture']!r}")
+        start["tone"] = TONE.get(start["picture"], "colour")
         prior = prior or load_prior()
-        super().__init__(spec=self._make_spec(method, prior.variance))
+        self._given, self._map = pictures[start["picture"]], shape(start["shape"])
+        grid = None if frames is None else _frames(frames)
+        near = [] if grid is None else [float(label) for label in grid.axes["m"]]
+        spec = {"start": start, "pictures": _described(pictures), "shapes": SHAPES}
+        spec |= {"marks": MARKS, "tint": TINT, "variance": prior.variance}
+        spec |= {"weights": weights(near=near), "shares": SHARES}
+        if grid is not None:
+            spec["frames"] = grid._asdict() | {"sprite": data_uri("webp", grid.sprite)}
+        self._restored = run(sampler(prior, self._given, *self._asked(start)))
+        spec["first"] = _file(self._restored)
+        super().__init__(spec=spec)
         self._engine = Engine(lambda content, buffers: self.send(content, buffers), prior)
         self.on_msg(lambda _, content, buffers: self._engine.receive(content, buffers))
 
-    def _make_spec(self, method, variance):
-        near = [] if self._grid is None else [float(label) for label in self._grid.axes["m"]]
-        pictures = {
-            name: {
-                "file": data_uri("webp", webp(to_image(face), lossless=True)),
-                "about": ABOUT[name],
-                "tone": "mono" if name == "Paine" else "colour",
-            }
-            for name, face in self._pictures.items()
-        }
-        spec = {"method": method, "start": self._start, "pictures": pictures, "tint": TINT}
-        spec |= {"shapes": SHAPES, "marks": MARKS, "variance": variance}
-        spec |= {"weights": weights(near=near), "shares": SHARES}
-        if self._grid is not None:
-            frames = self._grid._asdict()
-            frames["sprite"] = data_uri("webp", self._grid.sprite)
-            spec["frames"] = frames
-        return spec
+    def _asked(self, start):
+        """The map, method, settings and noise of a start."""
+        scale = start["share" if start["per"] == "run" else "m"]
+        m = scale * self._map if start["method"] == "fuzzy" else self._map
+        return m, start["method"], request(start), Noise(start["seed"])
 
     def to_html(self) -> str:
         """The built page's workbench, script and style inside; without scripts, its start."""
         script = MODULE + (JS / "page.js").read_text(encoding="utf-8")
-        name, hole = self._start["picture"], self._start["shape"]
+        start = self.spec["start"]
         tint = from_uint8(torch.tensor(TINT, dtype=torch.uint8))[None, :, None, None]
         clear = 0.2 + 0.8 * self._map
-        pictures = [clear * self._pictures[name] + (1 - clear) * tint]
-        alt = f"The face {name}; its {hole} is covered in blue: that is to be invented."
-        if self._grid is not None and (frame := _frame(self._grid, self._start)) is not None:
-            pictures.append(frame)
-            alt += " Beside it the restored face."
-        image = sheet(torch.cat(pictures), columns=len(pictures))
-        size = {"width": 256 * len(pictures), "height": 256}
-        image = image.resize(tuple(size.values()), Image.Resampling.BICUBIC)
+        painted = clear * self._given + (1 - clear) * tint
+        both = sheet(torch.cat([painted, self._restored]), columns=2)
+        image = both.resize((512, 256), Image.Resampling.BICUBIC)
+        alt = (
+            f"The face {start['picture']}, whose {start['shape']} is covered in blue: that is "
+            f"to be invented. Beside it what {start['method']} makes of it."
+        )
         fallback = (
             f"<img class='fallback' src='{data_uri('webp', webp(image, quality=90))}' "
-            f"alt='{html.escape(alt, quote=True)}' width='{size['width']}' height='256'>"
+            f"alt='{html.escape(alt, quote=True)}' width='512' height='256'>"
         )
         return (
             f"<style>{self._css}</style>"
@@ -298,22 +324,32 @@ class Workbench(anywidget.AnyWidget):
         )
 
     def __repr__(self) -> str:
-        return f"Workbench({self.spec['method']}, {', '.join(ABOUT)})"
+        return f"Workbench({self.spec['start']['method']}, {', '.join(ABOUT)})"
 
     def _repr_mimebundle_(self, **kwargs):
         bundle, metadata = super()._repr_mimebundle_(**kwargs)
         return bundle | {"text/html": self.to_html()}, metadata
 
 
-def _frame(grid: Grid, start: dict) -> Tensor | None:
-    """The restored half of the frame of a start, (1, 3, 64, 64), where there is one."""
-    at = start["picture"], start["shape"], f"{start['m']:g}", f"{start['J']:g}"
-    index = 0
-    for labels, label in zip(grid.axes.values(), at, strict=True):
-        if label not in labels:
-            return None
-        index = index * len(labels) + labels.index(label)
-    width, height = grid.tile
-    left, top = index % grid.columns * width, index // grid.columns * height
-    tile = Image.open(io.BytesIO(grid.sprite)).crop((left, top, left + width, top + height))
-    return data.to_tensor(tile)[..., -SIZE:]
+def _described(pictures: dict[str, Tensor]) -> dict[str, dict]:
+    """What the page has to know of each picture."""
+    return {
+        name: {
+            "file": _file(picture),
+            "about": ABOUT[name],
+            "tone": TONE.get(name, "colour"),
+        }
+        for name, picture in pictures.items()
+    }
+
+
+def _file(picture: Tensor) -> str:
+    return data_uri("webp", webp(to_image(picture), lossless=True))
+
+
+def _frames(path: str | Path) -> Grid:
+    """The frames in a file of `save_grid`; ValueError for other axes than the workbench's."""
+    axes = json.loads(Path(path).read_text(encoding="utf-8"))["axes"]
+    if list(axes) != ["picture", "mask", "m", "J"]:
+        raise ValueError(f"frames need the axes picture, mask, m and J, got {axes}")
+    return load_grid(path, axes)

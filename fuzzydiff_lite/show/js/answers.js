@@ -102,19 +102,17 @@ class Engine {
 class Frames {
   constructor(grid, loaded) {
     this.grid = grid;
-    this.sprite = new Image();
-    this.sprite.addEventListener("load", () => {
-      this.loaded = true;
+    bitmapOf(grid.sprite).then((sprite) => {
+      this.sprite = sprite;
       loaded();
     });
-    this.sprite.src = grid.sprite;
   }
 
   /** { x, text } of these settings, picture and shape, by name, or null where nothing was computed. */
   find(at, picture, shape) {
     const usual = at.steps === 20 && at.seed === 0 && at.tone === "colour";
     const fuzzy = at.method === "fuzzy" && at.per === "fusion" && at.rescale;
-    if (!this.loaded || !usual || !(fuzzy || at.method === "repaint")) return null; // RePaint is fuzzy with m = 1
+    if (!this.sprite || !usual || !(fuzzy || at.method === "repaint")) return null; // RePaint is fuzzy with m = 1
     let index = 0;
     const { axes, columns, tile, texts } = this.grid;
     for (const [name, value] of Object.entries({ picture, mask: shape, m: scaleOf(at), J: at.J })) {

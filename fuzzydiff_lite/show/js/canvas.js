@@ -16,6 +16,13 @@ const button = (text, act, properties = {}) =>
 
 const blankCanvas = (side = SIZE * ZOOM, properties = {}) => make("canvas", { width: side, height: side, ...properties });
 
+/** The picture file in a data URI, decoded beside the page's own work. */
+function bitmapOf(uri) {
+  const [head, text] = uri.split(",");
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: head.slice(5, head.indexOf(";")) }));
+}
+
 /** What a canvas or bitmap shows, as a picture (3, 64, 64) in [-1, 1]. */
 function pictureOf(source, left = 0, top = 0) {
   const pen = blankCanvas(SIZE).getContext("2d", { willReadFrequently: true });

@@ -67,7 +67,7 @@ class Cropper {
         { className: "buttons" },
         button("Use this square", () => use(this.square()), { className: "primary" }),
         quarter,
-        button("Do not", leave),
+        button("Discard", leave),
       ),
     );
     this.draw();

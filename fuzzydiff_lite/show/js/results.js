@@ -37,7 +37,7 @@ class Results {
     this.views = choice("Show", VIEWS, (view) => this.draw({ view }));
     const values = Array.from({ length: 21 }, (_, i) => i / 20);
     const text = (share) => `${Math.round(100 * share)} %`;
-    this.compare = slider({ name: "before up to", values, text }, this.until, (until) => this.draw({ until })).element;
+    this.compare = slider({ name: "before", values, text }, this.until, (until) => this.draw({ until })).element;
     this.legend = make("p", { className: "small legend" });
     this.strip = this.filmStrip();
     const below = [this.views, this.compare, this.legend, this.strip];
@@ -55,8 +55,8 @@ class Results {
     return make(
       "div",
       { className: "film" },
-      make("figure", {}, this.stills.x, make("figcaption", { textContent: "noisy: x_t" })),
-      make("figure", {}, this.stills.x0, make("figcaption", { textContent: "expected: x̂₀" })),
+      make("figure", {}, this.stills.x, make("figcaption", {}, "noisy, x", make("sub", { textContent: "t" }))),
+      make("figure", {}, this.stills.x0, make("figcaption", {}, "clean? x̂", make("sub", { textContent: "0" }))),
       make("label", { className: "scrub" }, make("span", { textContent: "film" }), this.scrub, this.step),
     );
   }

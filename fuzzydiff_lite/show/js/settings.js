@@ -22,16 +22,13 @@ const controlsOf = (spec) => ({
   scale: { name: "block", values: [2, 4, 8, 16], hint: "side, in pixels, of the blocks whose mean is followed" },
   until: { name: "until", values: [0, 50, 100, 200, 300, 400, 500, 700], hint: "level down to which it is followed" },
   seed: { name: "seed", values: Array.from({ length: 20 }, (_, i) => i) },
-  per: { name: "m is", options: { fusion: "a weight per fusion", run: "a share per run" } },
-  tone: { name: "told", options: { colour: "a colour picture", mono: "a monochrome one", none: "nothing" } },
+  per: { name: "m is", options: { fusion: "a weight, per fusion", run: "a share, per run" } },
+  tone: { name: "tone", options: { colour: "colour", mono: "monochrome", none: "not told" } },
   rescale: { name: "correction", hint: "of the variance of a blend" },
 });
 
-/** Where the controls stand at first. */
-const firstSettings = ({ method, start: { m, J, steps, seed } }) => ({
-  ...{ method, per: "fusion", m, share: 1, J, steps, seed, rescale: true, tone: "colour" },
-  ...{ eta: method === "ddim" ? 0 : 1, scale: 8, until: 0 },
-});
+/** DDNM restores best with fresh noise only; DDIM is meant to have none. */
+const etaOf = (method) => (method === "ddim" ? 0 : 1);
 
 const hasControl = (method, name) =>
   ["steps", "seed", "tone"].includes(name) || METHODS[method].has.includes(name);

@@ -7,15 +7,14 @@ const HONEST =
 const PAINTING =
   "Paint what is to be invented. Keys: arrows move (with Shift by 8), Space paints, + and − size, Control + Z undoes.";
 
-const etaOf = (method) => (method === "ddim" ? 0 : 1);
-
 class Workbench {
   constructor(model, el) {
     Object.assign(this, { model, el, spec: model.get("spec"), chosen: 0, quarter: 0, pictures: {} });
     this.isPage = Boolean(model.get("page"));
     const link = this.isPage ? readLink(location.hash, this.spec) : {};
-    const { picture, shape, ...at } = { ...firstSettings(this.spec), ...this.spec.start, ...link };
+    const { picture, shape, ...at } = { ...this.spec.start, ...link };
     this.at = { ...at, eta: link.eta ?? etaOf(at.method) };
+    this.first = { request: JSON.stringify([requestOf(this.spec.start), this.spec.start.seed]) };
     const hear = [(said) => this.changed(said), (said) => this.say(said)];
     this.painter = new MapPainter(this.spec, ...hear);
     this.painter.filled(shape, 0, this.painter.map);
@@ -29,10 +28,9 @@ class Workbench {
 
   async load(first, tone) {
     for (const [name, { file }] of Object.entries(this.spec.pictures)) {
-      const image = make("img", { src: file });
-      await image.decode();
-      this.addPicture(name, pictureOf(image));
+      this.addPicture(name, pictureOf(await bitmapOf(file)));
     }
+    this.first.x = pictureOf(await bitmapOf(this.spec.first));
     this.choose(first, tone);
     this.el.dataset.ready = ""; // for those who wait for it
   }
@@ -49,8 +47,8 @@ class Workbench {
     this.followed = blankCanvas(SIZE * ZOOM, { aria: { role: "img", label } });
     this.givenCaption = make("figcaption");
     const keys = make("p", { className: "small", textContent: PAINTING });
-    this.brushes = make("div", {}, keys, brushControls(painter, spec.shapes, (said) => this.say(said)));
-    this.given = make("figure", { className: "given" }, this.givenCaption, painter.canvas, this.followed, this.brushes);
+    this.brushes = make("div", { className: "brushes" }, keys, brushControls(painter, spec.shapes, (said) => this.say(said)));
+    this.given = make("figure", { className: "given" }, this.givenCaption, painter.canvas, this.followed);
 
     this.go = button("Run", () => this.press(), { className: "primary" });
     this.four = button("Four answers", () => this.run(4), { title: "Of this seed and the next three" });
@@ -81,14 +79,10 @@ class Workbench {
       { className: "workbench" },
       make("div", { className: "picker" }, this.thumbs, own, this.file),
       this.about,
-      make("div", { className: "stage" }, this.given, this.results.element),
+      group("Method", ...rows("method", "m", "share", "per", "J", "scale", "until", "eta")),
+      make("div", { className: "stage" }, this.given, this.results.element, this.brushes),
       this.results.row,
-      make(
-        "div",
-        { className: "groups" },
-        group("Method", ...rows("method", "per", "m", "share", "J", "eta", "scale", "until")),
-        group("Run", ...rows("steps", "seed", "tone", "rescale")),
-      ),
+      group("Run", ...rows("steps", "tone", "seed", "rescale")),
       this.sharing(),
       make("p", { className: "small" }, make("strong", { textContent: "A guess, not evidence. " }), HONEST, stays),
     );
@@ -215,8 +209,8 @@ class Workbench {
     this.given.hidden = at.method === "ddim" && !cropper;
     const blue = () => make("span", { className: "tint", textContent: "blue" });
     const said = {
-      fuzzy: ["Given; the less of it is to be kept, the more ", blue()],
-      binary: ["Given; what is to be invented is ", blue()],
+      fuzzy: ["Given. The less the map keeps, the more ", blue()],
+      binary: ["Given. What is to be invented is ", blue()],
       none: [`Given: the means of blocks of ${at.scale} × ${at.scale} pixels`],
     };
     this.givenCaption.replaceChildren(...said[map]);
@@ -320,6 +314,8 @@ class Workbench {
     this.chosen = this.engine.latest.index;
     this.showRow();
     if (this.busy) return;
+    this.chosen = 0;
+    this.showRow();
     this.say(`Done: ${this.engine.calls.of} calls in ${(this.engine.took / 1000).toFixed(1)} s.`);
   }
 
@@ -349,11 +345,22 @@ class Workbench {
       const caption = `Restored here: ${METHODS[method].name}, seed ${answer.seed}`;
       return results.showResult({ x: answer.x, given, map, film: answer.film, caption });
     }
-    const frame = this.frames?.find(this.at, this.name, this.painter.shape);
-    if (frame) return results.showResult({ x: frame.x, given, map, film: [], caption: `Computed beforehand. ${frame.text}` });
+    const frame = this.beforehand(asked);
+    if (frame) {
+      if (frame.text) this.say(frame.text);
+      return results.showResult({ x: frame.x, given, map, film: [], caption: "Computed beforehand" });
+    }
     results.stale = Boolean(results.x);
     const run = this.engine.state === "absent" ? "" : ": press Run";
     results.caption.textContent = results.x ? `Of other settings${run}` : `Nothing made yet${run}`;
+  }
+
+  /** What was computed beforehand with the present settings, or nothing. */
+  beforehand({ request }) {
+    const { picture, shape } = this.spec.start;
+    const isFirst = request === this.first.request && this.name === picture;
+    const frame = this.frames?.find(this.at, this.name, this.painter.shape);
+    return frame ?? (isFirst && this.painter.shape === shape ? this.first : null);
   }
 
   say(text) {
