@@ -38,7 +38,8 @@ class Engine {
   /** Run a request of `requestOf` for each of the seeds; the engine is loaded first if it has to be. */
   run(request, seeds, picture, map) {
     this.id += 1;
-    this.wanted = { content: { kind: "run", id: this.id, ...request, seeds }, buffers: [picture.slice().buffer, map.slice().buffer] };
+    const buffers = [picture, map].map((values) => values.slice().buffer);
+    this.wanted = { content: { kind: "run", id: this.id, ...request, seeds }, buffers };
     this.answers = seeds.map((seed) => ({ seed, film: [], x: null }));
     this.calls = { number: 0, of: 0, left: 0 };
     if (this.state !== "asleep") return this.begin();
@@ -91,6 +92,7 @@ class Engine {
       if (index === this.answers.length - 1) {
         this.state = "ready";
         this.took = performance.now() - this.begun;
+        this.about = { ...this.about, call_ms: this.took / this.calls.of };
       }
       this.latest = { index };
       this.changed("answer");

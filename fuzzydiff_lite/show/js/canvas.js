@@ -17,11 +17,7 @@ const button = (text, act, properties = {}) =>
 const blankCanvas = (side = SIZE * ZOOM, properties = {}) => make("canvas", { width: side, height: side, ...properties });
 
 /** The picture file in a data URI, decoded beside the page's own work. */
-function bitmapOf(uri) {
-  const [head, text] = uri.split(",");
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  return createImageBitmap(new Blob([bytes], { type: head.slice(5, head.indexOf(";")) }));
-}
+const bitmapOf = async (uri) => createImageBitmap(await (await fetch(uri)).blob());
 
 /** What a canvas or bitmap shows, as a picture (3, 64, 64) in [-1, 1]. */
 function pictureOf(source, left = 0, top = 0) {
@@ -89,8 +85,8 @@ function distanceToSegment(x, y, [ax, ay], [bx, by]) {
  * holds them. `changed(said)` is called when it has changed, `moved(said)` when only the cursor has.
  */
 class MapPainter {
-  constructor({ tint, shapes }, changed, moved) {
-    Object.assign(this, { tint, shapes, changed, moved });
+  constructor({ tint, shapes, parts }, changed, moved) {
+    Object.assign(this, { tint, shapes, parts, changed, moved });
     this.brush = { m: 0, radius: 5, softness: 0 };
     this.map = new Float32Array(PIXELS).fill(1);
     this.past = []; // the maps before each change
@@ -132,9 +128,11 @@ class MapPainter {
     this.changed(said);
   }
 
+  /** A mask begins anew, a part of the face is filled in what is there. */
   fill(name) {
     const m = Math.fround(Math.round(255 * this.brush.m) / 255);
-    this.set(this.filled(name, m, this.map.slice()), `Filled ${name} with m = ${this.brush.m}`);
+    const from = this.parts.includes(name) ? this.map.slice() : undefined;
+    this.set(this.filled(name, m, from), `Filled ${name} with m = ${this.brush.m}`);
   }
 
   clear() {

@@ -1,4 +1,4 @@
-// Controls: sliders over stops, lists and check boxes in rows of name, control, value; groups of them; files to save.
+// Controls: sliders over stops, lists and check boxes in rows of name, control, value; groups of them.
 
 /** A slider over `values`; `text(value)` is what it shows of one. `act(value)` hears it, `put(value)` moves it. */
 function slider({ name, values, hint = "", text = String }, value, act) {
@@ -55,15 +55,8 @@ function choice(name, options, act) {
 
 const group = (legend, ...children) => make("fieldset", {}, make("legend", { textContent: legend }), ...children);
 
-/** Have the browser save pixels as a PNG file, `side` pixels wide. */
-function savePng(image, name, side = SIZE) {
-  const canvas = blankCanvas(side);
-  show(canvas, image);
-  make("a", { href: canvas.toDataURL("image/png"), download: name }).click();
-}
-
 /** The brush of a MapPainter, shapes to fill, and the way back. `say` is told what a key has changed. */
-function brushControls(painter, shapes, say) {
+function brushControls(painter, { shapes, parts }, say) {
   const tenths = Array.from({ length: 11 }, (_, i) => i / 10);
   const radii = Array.from({ length: 24 }, (_, i) => i + 1);
   const set = (name) => (value) => {
@@ -77,15 +70,21 @@ function brushControls(painter, shapes, say) {
     set("radius")(to);
     say(`Radius ${to}`);
   };
-  const fills = Object.keys(shapes).map((name) => button(name, () => painter.fill(name)));
-  const label = "Fill a shape with the brush's m";
+  const row = (legend, label, names, act) => {
+    const buttons = names.map((name) => button(name, () => act(name)));
+    const first = make("span", { textContent: legend });
+    return make("div", { className: "buttons", aria: { role: "group", label } }, first, ...buttons);
+  };
+  const fill = (name) => painter.fill(name);
+  const masks = Object.keys(shapes).filter((name) => !parts.includes(name));
   return make(
     "div",
     { className: "brush" },
     slider({ name: "brush: m", values: tenths, hint: "0 invents, 1 keeps" }, painter.brush.m, set("m")).element,
     radius.element,
     slider({ name: "softness", values: tenths }, painter.brush.softness, set("softness")).element,
-    make("div", { className: "buttons", title: label, aria: { role: "group", label } }, ...fills),
-    make("div", { className: "buttons" }, ...["undo", "redo", "clear"].map((name) => button(name, () => painter[name]()))),
+    row("mask", "Masks, filled with the brush's m", masks, fill),
+    row("part", "Parts of the face, filled with the brush's m", parts, fill),
+    row("map", "The map", ["undo", "redo", "clear"], (name) => painter[name]()),
   );
 }

@@ -59,7 +59,8 @@ class PageModel {
     });
     worker.addEventListener("error", (event) => {
       this.end();
-      const message = `The network did not start (${event.message ?? "its files were not found"}): load the page again.`;
+      const why = event.message ?? "its files were not found";
+      const message = `The network did not start (${why}): load the page again.`;
       this.tell("msg:custom", { kind: "error", message }, []);
     });
     return worker;
@@ -77,7 +78,8 @@ class FuzzyWorkbench extends HTMLElement {
     if (this.close) return;
     const { content_root: ofSphinx } = document.documentElement.dataset;
     const root = this.dataset.root ?? ofSphinx;
-    const model = new PageModel(JSON.parse(this.dataset.spec), root === undefined ? null : new URL(root, document.baseURI));
+    const book = root === undefined ? null : new URL(root, document.baseURI);
+    const model = new PageModel(JSON.parse(this.dataset.spec), book);
     this.close = render({ model, el: this });
     model.look();
   }

@@ -7,7 +7,8 @@ const VIEWS = { result: "result", compare: "before | after", kept: "what was kep
 function fateOf(x, given, map) {
   const fates = new Uint8Array(PIXELS);
   for (let i = 0; i < PIXELS; i++) {
-    const apart = [0, 1, 2].reduce((sum, colour) => sum + Math.abs(x[colour * PIXELS + i] - given[colour * PIXELS + i]), 0) / 3;
+    let apart = 0;
+    for (let j = i; j < 3 * PIXELS; j += PIXELS) apart += Math.abs(x[j] - given[j]) / 3;
     fates[i] = map && map[i] === 0 ? 0 : apart < NEAR ? 2 : 1;
   }
   return fates;
@@ -26,8 +27,8 @@ function spreadOf(xs, wanted) {
 }
 
 /**
- * A figure of one result, { x, given, map, film, caption }: `given` is null where no picture was given, and `map`, that of
- * the sampler, null where it took none. `actions` stand below the picture.
+ * A figure of one result, { x, given, map, film, caption }: `given` is null where no picture was given, and `map`, that
+ * of the sampler, null where it took none. `actions` stand below the picture.
  */
 class Results {
   constructor(tint, ...actions) {
@@ -49,7 +50,8 @@ class Results {
   filmStrip() {
     const small = (label) => blankCanvas(SIZE * 2, { aria: { role: "img", label } });
     this.stills = { x: small("The noisy picture"), x0: small("What the network expects of it") };
-    this.scrub = make("input", { type: "range", min: 0, step: 1, autocomplete: "off", aria: { label: "step of the film" } });
+    const aria = { label: "step of the film" };
+    this.scrub = make("input", { type: "range", min: 0, step: 1, autocomplete: "off", aria });
     this.scrub.addEventListener("input", () => this.draw({ frame: Number(this.scrub.value) }));
     this.step = make("span", { className: "small" });
     return make(
@@ -81,7 +83,7 @@ class Results {
   /** Show a result, from its end. */
   showResult({ x, given, map, film, caption }) {
     Object.assign(this, { x, given, map, film });
-    this.caption.textContent = caption;
+    this.said = caption;
     this.hero.setAttribute("aria-label", caption);
     this.scrub.max = Math.max(0, film.length - 1);
     this.scrub.value = this.scrub.max;
@@ -105,6 +107,7 @@ class Results {
     if (!x) return;
     const still = film[Math.min(frame, film.length - 1)];
     if (still) this.showStills(still);
+    this.caption.textContent = frame < film.length - 1 ? "What the network expected then" : this.said;
     if (frame < film.length - 1) show(this.hero, still.x0);
     else if (view === "kept") this.drawFates(fateOf(x, given, map));
     else show(this.hero, imageOf(x));
@@ -149,8 +152,7 @@ class Results {
     const xs = answers.map(({ x }) => x);
     if (!xs.every(Boolean) || xs.length < 2) return "";
     const [free, kept] = [0, 1].map((m) => spreadOf(xs, (i) => (map ? map[i] === m : m === 0))?.toFixed(2));
-    const where = map ? "Where all is invented they" : "They";
-    const first = free ? `${where} differ by ${free}` : "Nowhere is all invented";
-    return `All fit what was given equally well. ${first}${kept ? `, where it is kept by ${kept}` : ""} (of 2 from black to white).`;
+    const parts = [free && (map ? `${free} where all is invented` : free), kept && `${kept} where all is kept`];
+    return `Only the noise differs. From black to white is 2; they differ by ${parts.filter(Boolean).join(", by ")}.`;
   }
 }

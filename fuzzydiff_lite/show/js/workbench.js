@@ -9,17 +9,23 @@ const PAINTING =
 
 class Workbench {
   constructor(model, el) {
-    Object.assign(this, { model, el, spec: model.get("spec"), chosen: 0, quarter: 0, pictures: {} });
+    Object.assign(this, { model, el, spec: model.get("spec"), chosen: 0, quarter: 0 });
     this.isPage = Boolean(model.get("page"));
     const link = this.isPage ? readLink(location.hash, this.spec) : {};
     const { picture, shape, ...at } = { ...this.spec.start, ...link };
     this.at = { ...at, eta: link.eta ?? etaOf(at.method) };
     this.first = { request: JSON.stringify([requestOf(this.spec.start), this.spec.start.seed]) };
-    const hear = [(said) => this.changed(said), (said) => this.say(said)];
-    this.painter = new MapPainter(this.spec, ...hear);
+    const [say, warn] = [(text) => (this.line.textContent = text), (text) => (this.alert.textContent = text)];
+    Object.assign(this, { say, warn });
+    this.painter = new MapPainter(this.spec, (said) => this.changed(said), say);
     this.painter.filled(shape, 0, this.painter.map);
+    const chosen = () => this.set({ tone: this.pictures.tone });
+    this.pictures = new Pictures(this.spec, { chosen, placing: (cropper) => this.placing(cropper), say, warn });
+    this.sharing = new Sharing(() => this.now, this.isPage, say);
     this.layout();
-    this.listen();
+    this.unlisten = this.pictures.listen(this.root);
+    // In JupyterLab d d deletes the cell; Control + s may save.
+    this.root.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
     this.engine = new Engine(model, (what) => this.heard(what));
     this.engine.found();
     if (this.spec.frames) this.frames = new Frames(this.spec.frames, () => this.refresh());
@@ -27,27 +33,22 @@ class Workbench {
   }
 
   async load(first, tone) {
-    for (const [name, { file }] of Object.entries(this.spec.pictures)) {
-      this.addPicture(name, pictureOf(await bitmapOf(file)));
-    }
+    await this.pictures.load();
     this.first.x = pictureOf(await bitmapOf(this.spec.first));
-    this.choose(first, tone);
+    this.pictures.choose(first);
+    if (tone) this.set({ tone });
     this.el.dataset.ready = ""; // for those who wait for it
   }
 
   layout() {
     const { at, painter, spec } = this;
-    this.thumbs = make("div", { className: "thumbs", aria: { role: "group", label: "Picture" } });
-    this.file = make("input", { type: "file", accept: "image/*", hidden: true });
-    this.file.addEventListener("change", () => this.open(this.file.files[0]));
-    this.about = make("p", { className: "small about" });
     painter.canvas.setAttribute("aria-label", "The map m over the given picture, to paint on");
     painter.canvas.setAttribute("aria-description", PAINTING);
     const label = "The given picture as means of blocks";
     this.followed = blankCanvas(SIZE * ZOOM, { aria: { role: "img", label } });
     this.givenCaption = make("figcaption");
     const keys = make("p", { className: "small", textContent: PAINTING });
-    this.brushes = make("div", { className: "brushes" }, keys, brushControls(painter, spec.shapes, (said) => this.say(said)));
+    this.brushes = make("div", { className: "brushes" }, keys, brushControls(painter, spec, this.say));
     this.given = make("figure", { className: "given" }, this.givenCaption, painter.canvas, this.followed);
 
     this.go = button("Run", () => this.press(), { className: "primary" });
@@ -62,7 +63,8 @@ class Workbench {
     this.results = new Results(spec.tint, actions, this.alert, this.line);
 
     const controls = controlsOf(spec);
-    const noise = (share) => (share && share < 1 ? `, σ_y ${Number(noiseOf(share, spec.variance).toPrecision(2))}` : "");
+    const inside = (share) => 0 < share && share < 1;
+    const noise = (share) => (inside(share) ? `, σ_y ${Number(noiseOf(share, spec.variance).toPrecision(2))}` : "");
     controls.share.text = (share) => `${share}${noise(share)}`;
     const options = Object.fromEntries(Object.entries(METHODS).map(([method, { name }]) => [method, name]));
     const choose = (method) => this.set({ method, eta: etaOf(method) });
@@ -72,119 +74,31 @@ class Workbench {
       this.controls[name] = kind(control, at[name], (value) => this.set({ [name]: value }));
     }
     const rows = (...names) => names.map((name) => this.controls[name].element);
-    const own = button("Load your own…", () => this.file.click(), { title: "Or drop it here, or paste it" });
     const stays = this.isPage ? " Nothing leaves this machine." : "";
     this.root = make(
       "div",
       { className: "workbench" },
-      make("div", { className: "picker" }, this.thumbs, own, this.file),
-      this.about,
+      this.pictures.element,
       group("Method", ...rows("method", "m", "share", "per", "J", "scale", "until", "eta")),
       make("div", { className: "stage" }, this.given, this.results.element, this.brushes),
       this.results.row,
       group("Run", ...rows("steps", "tone", "seed", "rescale")),
-      this.sharing(),
+      this.sharing.element,
       make("p", { className: "small" }, make("strong", { textContent: "A guess, not evidence. " }), HONEST, stays),
     );
     this.el.replaceChildren(this.root);
   }
 
-  sharing() {
-    const [command, python] = [make("code"), make("code")];
-    this.write = () => {
-      command.textContent = commandOf(this.at);
-      python.textContent = pythonOf(this.at);
-    };
-    const map = () => imageOf(null, (i) => Math.round(255 * this.painter.map[i]));
-    const small = () => savePng(imageOf(blocks(this.picture, this.at.scale)), "small.png", SIZE / this.at.scale);
-    const saves = {
-      "the result": () => savePng(imageOf(this.results.x), "restored.png"),
-      "it enlarged": () => savePng(imageOf(this.results.x), "restored-4x.png", 4 * SIZE),
-      "given.png": () => savePng(imageOf(this.picture), "given.png"),
-      "map.png": () => savePng(map(), "map.png"),
-      "small.png": small,
-    };
-    this.saves = Object.fromEntries(Object.entries(saves).map(([name, save]) => [name, button(name, save)]));
-    const region = (label, code) => make("pre", { tabIndex: 0, aria: { role: "region", label } }, code);
-    return make(
-      "details",
-      {},
-      make("summary", { textContent: "Save, share, make the same in Python" }),
-      make("div", { className: "buttons" }, "Save ", ...Object.values(this.saves)),
-      make("p", { className: "small", textContent: "With these files in a folder, the same picture is made by" }),
-      region("Command", command),
-      region("Python", python),
-      button("Copy a link to these settings", () => this.copyLink(), { hidden: !this.isPage }),
-    );
-  }
-
   // What the reader does.
 
-  listen() {
-    const { root } = this;
-    root.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation()); // d d in Jupyter
-    root.addEventListener("dragover", (event) => event.dataTransfer.types.includes("Files") && event.preventDefault());
-    root.addEventListener("drop", (event) => this.take(event, event.dataTransfer));
-    this.paste = (event) => {
-      const { activeElement, body } = document;
-      if (root.contains(activeElement) || activeElement === body) this.take(event, event.clipboardData);
-    };
-    document.addEventListener("paste", this.paste);
-  }
-
-  take(event, { files }) {
-    if (!files.length) return;
-    event.preventDefault();
-    this.open(files[0]);
-  }
-
   close() {
-    document.removeEventListener("paste", this.paste);
+    this.unlisten();
     this.engine.close();
   }
 
-  addPicture(name, picture) {
-    this.pictures[name] = picture;
-    this.thumbs.querySelector(`[data-name="${name}"]`)?.remove();
-    const thumb = button("", () => this.choose(name), { data: { name }, title: name, aria: { label: name } });
-    thumb.append(smallCanvas(imageOf(picture)));
-    this.thumbs.append(thumb);
-  }
-
-  choose(name, tone = this.spec.pictures[name]?.tone ?? "colour") {
-    this.leaveCrop();
-    this.name = name;
-    this.picture = this.painter.picture = this.pictures[name];
-    for (const thumb of this.thumbs.children) thumb.setAttribute("aria-pressed", thumb.dataset.name === name);
-    this.about.textContent = this.spec.pictures[name]?.about ?? "Your own picture: it stays here.";
-    this.set({ tone });
-  }
-
-  async open(file) {
-    this.file.value = ""; // so that the same file can be chosen again
-    if (!file) return;
-    this.warn("");
-    try {
-      const bitmap = await readImage(file);
-      this.leaveCrop();
-      const use = (picture) => {
-        this.addPicture("yours", picture);
-        this.choose("yours");
-      };
-      this.cropper = new Cropper(bitmap, this.spec.marks, use, () => this.leaveCrop());
-      this.given.prepend(this.cropper.element);
-      this.showControls();
-      this.cropper.canvas.focus();
-      this.say("Your picture stays here. Bring eyes and mouth to the marks.");
-    } catch (error) {
-      this.warn(error.message);
-    }
-  }
-
-  leaveCrop() {
-    this.cropper?.bitmap.close();
-    this.cropper?.element.remove();
-    this.cropper = null;
+  placing(cropper) {
+    this.cropper = cropper;
+    if (cropper) this.given.prepend(cropper.element);
     this.showControls();
   }
 
@@ -196,17 +110,18 @@ class Workbench {
 
   /** Where the controls stand, and what the method has. */
   showControls() {
-    const { at, cropper } = this;
+    const { at } = this;
     const { map } = METHODS[at.method];
+    const placing = Boolean(this.cropper);
     for (const [name, control] of Object.entries(this.controls)) {
       control.put(at[name]);
       control.element.hidden = name !== "method" && !isShown(at, name);
     }
     this.painter.shown = map === "binary" ? (value) => Number(value === 1) : (value) => value;
-    for (const element of [this.painter.canvas, this.brushes]) element.hidden = map === "none" || cropper;
-    this.followed.hidden = at.method !== "ilvr" || cropper;
-    this.givenCaption.hidden = Boolean(cropper);
-    this.given.hidden = at.method === "ddim" && !cropper;
+    this.painter.canvas.hidden = this.brushes.hidden = map === "none" || placing;
+    this.followed.hidden = at.method !== "ilvr" || placing;
+    this.givenCaption.hidden = placing;
+    this.given.hidden = this.pictures.element.hidden = at.method === "ddim" && !placing;
     const blue = () => make("span", { className: "tint", textContent: "blue" });
     const said = {
       fuzzy: ["Given. The less the map keeps, the more ", blue()],
@@ -214,27 +129,23 @@ class Workbench {
       none: [`Given: the means of blocks of ${at.scale} × ${at.scale} pixels`],
     };
     this.givenCaption.replaceChildren(...said[map]);
-    this.saves["map.png"].hidden = map === "none";
-    this.saves["given.png"].hidden = at.method === "ddim";
-    this.saves["small.png"].hidden = at.method !== "ilvr" || at.scale === 16;
   }
 
   changed(said) {
-    if (!this.picture) return;
+    const { picture } = this.pictures;
+    if (!picture) return;
+    this.painter.picture = picture;
     this.painter.draw();
-    if (this.at.method === "ilvr") show(this.followed, imageOf(blocks(this.picture, this.at.scale)));
+    if (this.at.method === "ilvr") show(this.followed, imageOf(blocks(picture, this.at.scale)));
     if (said) this.say(said);
-    this.write();
     this.refresh();
   }
 
-  copyLink() {
-    const name = Object.hasOwn(this.spec.pictures, this.name) && this.name;
-    history.replaceState(null, "", linkOf(this.at, name, this.painter.shape));
-    const copied = navigator.clipboard?.writeText(location.href) ?? Promise.reject(new Error("no clipboard"));
-    const said = "It carries the settings, not a picture of yours or what you painted by hand.";
-    const says = (where) => () => this.say(`The link is ${where}. ${said}`);
-    copied.then(says("copied"), says("in the address bar"));
+  /** What can be saved and shared. */
+  get now() {
+    const { at, painter, pictures, results } = this;
+    const link = linkOf(at, pictures.ships && pictures.name, painter.shape);
+    return { at, result: results.x, given: pictures.picture, map: painter.map, link };
   }
 
   // Runs, and what they give.
@@ -250,9 +161,9 @@ class Workbench {
 
   /** What is asked for now. */
   get asked() {
-    const { at, picture } = this;
-    const map = samplerMap(at, this.painter.map);
-    return { request: JSON.stringify([requestOf(at), at.seed]), picture, map, at: { ...at } };
+    const { at, painter, pictures } = this;
+    const map = samplerMap(at, painter.map);
+    return { request: JSON.stringify([requestOf(at), at.seed]), picture: pictures.picture, map, at: { ...at } };
   }
 
   run(count) {
@@ -332,19 +243,28 @@ class Workbench {
 
   /** Show what belongs to the settings: the last run, or what was computed beforehand; else grey what there is. */
   refresh() {
-    if (!this.picture || !this.engine || this.busy) return;
-    this.showState();
+    if (!this.pictures.picture) return;
+    if (!this.busy) {
+      this.showState();
+      this.showBelonging();
+    }
+    this.sharing.write(this.at, this.results.x);
+  }
+
+  showBelonging() {
     const { asked, last, results } = this;
     const { method } = this.at;
     const answer = this.engine.answers[this.chosen];
-    const given = method === "ddim" ? null : this.picture;
+    const given = method === "ddim" ? null : asked.picture;
     const map = METHODS[method].map === "none" ? null : asked.map;
     const same = last && last.request === asked.request && last.picture === asked.picture;
     if (same && answer?.x && asked.map.every((value, i) => value === last.map[i])) {
+      results.row.hidden = this.engine.answers.length < 2;
       if (results.x === answer.x) return (results.stale = false);
       const caption = `Restored here: ${METHODS[method].name}, seed ${answer.seed}`;
       return results.showResult({ x: answer.x, given, map, film: answer.film, caption });
     }
+    results.row.hidden = true; // it belongs to other settings
     const frame = this.beforehand(asked);
     if (frame) {
       if (frame.text) this.say(frame.text);
@@ -358,17 +278,10 @@ class Workbench {
   /** What was computed beforehand with the present settings, or nothing. */
   beforehand({ request }) {
     const { picture, shape } = this.spec.start;
-    const isFirst = request === this.first.request && this.name === picture;
-    const frame = this.frames?.find(this.at, this.name, this.painter.shape);
+    const { name } = this.pictures;
+    const isFirst = request === this.first.request && name === picture;
+    const frame = this.frames?.find(this.at, name, this.painter.shape);
     return frame ?? (isFirst && this.painter.shape === shape ? this.first : null);
-  }
-
-  say(text) {
-    this.line.textContent = text;
-  }
-
-  warn(text) {
-    this.alert.textContent = text;
   }
 }
 
