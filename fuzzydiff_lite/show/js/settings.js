@@ -62,6 +62,9 @@ function requestOf(at) {
   return { method: at.method, settings };
 }
 
+/** Equal for equal settings, but for the picture and the painted map. */
+const keyOf = (at) => JSON.stringify([requestOf(at), at.seed, scaleOf(at)]);
+
 /** The command that makes the same of given.png and map.png, or says why there is none. */
 function commandOf(at) {
   const { method, steps, seed, tone, eta } = at;
@@ -117,8 +120,8 @@ function pythonOf(at) {
 
 /** The settings as a link's fragment: `picture` and `shape` are names, left out where there is none. */
 function linkOf(at, picture, shape) {
-  const shown = Object.keys(at).filter((name) => name === "method" || isShown(at, name));
-  const pairs = shown.map((name) => [name, at[name]]);
+  const shown = Object.keys(at).filter((name) => name !== "method" && isShown(at, name));
+  const pairs = ["method", ...shown].map((name) => [name, at[name]]);
   if (picture) pairs.push(["picture", picture]);
   if (shape) pairs.push(["shape", shape]);
   return `#workbench?${new URLSearchParams(pairs)}`;

@@ -14,7 +14,7 @@ class Workbench {
     const link = this.isPage ? readLink(location.hash, this.spec) : {};
     const { picture, shape, ...at } = { ...this.spec.start, ...link };
     this.at = { ...at, eta: link.eta ?? etaOf(at.method) };
-    this.first = { request: JSON.stringify([requestOf(this.spec.start), this.spec.start.seed]) };
+    this.first = { key: keyOf(this.spec.start) };
     const [say, warn] = [(text) => (this.line.textContent = text), (text) => (this.alert.textContent = text)];
     Object.assign(this, { say, warn });
     this.painter = new MapPainter(this.spec, (said) => this.changed(said), say);
@@ -163,7 +163,7 @@ class Workbench {
   get asked() {
     const { at, painter, pictures } = this;
     const map = samplerMap(at, painter.map);
-    return { request: JSON.stringify([requestOf(at), at.seed]), picture: pictures.picture, map, at: { ...at } };
+    return { key: keyOf(at), picture: pictures.picture, map, at: { ...at } };
   }
 
   run(count) {
@@ -257,7 +257,7 @@ class Workbench {
     const answer = this.engine.answers[this.chosen];
     const given = method === "ddim" ? null : asked.picture;
     const map = METHODS[method].map === "none" ? null : asked.map;
-    const same = last && last.request === asked.request && last.picture === asked.picture;
+    const same = last && last.key === asked.key && last.picture === asked.picture;
     if (same && answer?.x && asked.map.every((value, i) => value === last.map[i])) {
       results.row.hidden = this.engine.answers.length < 2;
       if (results.x === answer.x) return (results.stale = false);
@@ -276,10 +276,10 @@ class Workbench {
   }
 
   /** What was computed beforehand with the present settings, or nothing. */
-  beforehand({ request }) {
+  beforehand({ key }) {
     const { picture, shape } = this.spec.start;
     const { name } = this.pictures;
-    const isFirst = request === this.first.request && name === picture;
+    const isFirst = key === this.first.key && name === picture;
     const frame = this.frames?.find(this.at, name, this.painter.shape);
     return frame ?? (isFirst && this.painter.shape === shape ? this.first : null);
   }
