@@ -7,7 +7,7 @@ PYTEST = $(BIN)/python -m pytest -n2
 
 # A module of studies/ each; the long ones come early, so that no core is left with one of them at the end.
 MEASURE = people samples sweep compare resampling attention grids strength restoration report frequency unified \
-	elbo cover painter
+	elbo cover
 MEASURES = $(MEASURE:%=measure-%)
 
 .PHONY: book lab html test train bench measure check-studies clean $(MEASURES)
@@ -41,7 +41,7 @@ measure: $(MEASURES)  ## everything that depends on the weights, one thread each
 $(MEASURES): measure-%: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m studies.$*
 
-measure-cover measure-grids measure-painter: measure-people  # they restore those people
+measure-cover measure-grids: measure-people  # they restore those people
 
 check-studies: $(READY)  ## whether what the studies have left is what the book and the presets say
 	$(BIN)/python -m pytest tests -m studies

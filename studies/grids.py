@@ -1,6 +1,6 @@
-"""Bake the frames of the fuzzy chapter's explorer: `book/data/fuzzy.json` and `fuzzy.webp`.
+"""Bake the frames of the fuzzy chapter's workbench: `book/data/fuzzy.json` and `fuzzy.webp`.
 
-99 pictures for each number of repeats, 785 network calls on each in all. Each number of repeats
+99 pictures for each number of repeats, 404 network calls on each in all. Each number of repeats
 is kept in `runs/grids` when it is done, so that an interrupted run goes on where it stopped.
 """
 
@@ -18,17 +18,18 @@ from fuzzydiff_lite.metrics import psnr
 from fuzzydiff_lite.noise import Shared
 from fuzzydiff_lite.samplers import fuzzy
 from fuzzydiff_lite.show.widgets import save_grid
+from fuzzydiff_lite.show.workbench import weights
 from studies.common import DATA, SHIPPED, kept
 
 FILE = DATA / "fuzzy.json"
 PEOPLE = {"person 1": 36, "person 2": 58}  # their numbers among `people()`
+STEPS, BATCH = 20, 33
 AXES = {
     "picture": ["astronaut", *PEOPLE],
     "mask": ["box", "half", "stripes"],
-    "m": [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
-    "J": [1, 2, 3, 5, 10, 20],
+    "m": weights(STEPS),
+    "J": [1, 2, 3, 5, 10],
 }
-STEPS, BATCH = 20, 33
 
 
 @functools.cache
@@ -77,8 +78,8 @@ def bake(prior: Prior, axes: dict, file: Path, weights: str) -> None:
 
 
 def main() -> None:
-    """All axes, with the shipped weights in bfloat16."""
-    bake(load_prior(dtype=torch.bfloat16), AXES, FILE, SHIPPED)
+    """All axes, with the shipped weights."""
+    bake(load_prior(), AXES, FILE, SHIPPED)
     size = FILE.stat().st_size + FILE.with_suffix(".webp").stat().st_size
     print(f"{FILE.name} and its sprite: {size / 1e6:.2f} MB")
 

@@ -6,9 +6,13 @@ import re
 import shutil
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+import fuzzydiff_lite
+
+JS = Path(fuzzydiff_lite.__file__).parent / "show" / "js"
 NAMES = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -68,20 +72,33 @@ def opened(browser):
 
 @pytest.fixture(scope="session")
 def in_javascript(request):
-    """`in_javascript(source, script, cases)`: what the function `script` returns for `cases`
-    after the classic script `source` has run, in Node or, without it, in a browser.
+    """`in_javascript(name, script, cases)`: what the function `script` returns, or promises, for
+    the module `name` of `show/js` and `cases`, in Node or, without it, in a browser.
     """
 
-    def in_node(source, script, cases):
-        code = f"{source}\nconsole.log(JSON.stringify(({script})({json.dumps(cases)})))"
+    def in_node(name, script, cases):
+        module = json.dumps((JS / name).as_uri())
+        code = f"""import * as twin from {module};
+        console.log(JSON.stringify(await ({script})(twin, {json.dumps(cases)})));"""
         command = subprocess.run(
-            ["node", "-"], input=code, check=True, capture_output=True, text=True, timeout=60
+            ["node", "--input-type=module", "-"],
+            input=code,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
         )
         return json.loads(command.stdout)
 
-    def in_chromium(source, script, cases):
-        page = request.getfixturevalue("browser").new_page()
-        page.add_script_tag(content=source)
-        return page.evaluate(script, cases)
+    def in_chromium(name, script, cases):
+        page, site = request.getfixturevalue("browser").new_page(), "http://127.0.0.1/"
+        page.route(site, lambda route: route.fulfill(content_type="text/html", body=""))
+        page.route(
+            site + "*.js", lambda route: route.fulfill(path=JS / Path(route.request.url).name)
+        )
+        page.goto(site)
+        return page.evaluate(
+            f"async (cases) => ({script})(await import('./{name}'), cases)", cases
+        )
 
     return in_node if shutil.which("node") else in_chromium

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import anywidget
@@ -92,19 +91,16 @@ def shape(name: str) -> Tensor:
     return m
 
 
-def weights(fusions: int = 20, near: Sequence[float] = ()) -> list[float]:
+def weights(fusions: int = 20) -> list[float]:
     """Weights of a fusion, each of which leaves visibly less of a difference than the last.
 
     After `fusions` of them the share c^fusions, c = (1 - m) / sqrt(m^2 + (1 - m)^2), is left of
-    a difference from the given picture: 1, 0.9 … 0.1, 0. To two decimals, or to one `near` by.
+    a difference from the given picture: 1, 0.9 … 0.1, 0. To two decimals.
     Eq. (pull), book/fuzzy/fuzzy.
     """
-    found = [0.0]
-    for tenths in range(9, 0, -1):
-        odds = math.sqrt((tenths / 10) ** (-2 / fusions) - 1)  # m / (1 - m)
-        m = round(odds / (1 + odds), 2)
-        found.append(next((other for other in near if abs(other - m) < 0.015), m))
-    return [*found, 1.0]
+    left = [tenths / 10 for tenths in range(9, 0, -1)]
+    odds = [math.sqrt(share ** (-2 / fusions) - 1) for share in left]  # m / (1 - m)
+    return [0.0, *(round(each / (1 + each), 2) for each in odds), 1.0]
 
 
 SHARES = [k / 10 for k in range(10)] + [0.99, 0.999, 1.0]  # the last show the fine detail
@@ -131,7 +127,8 @@ class Workbench(anywidget.AnyWidget):
     page runs the same in the browser. `method` is the one chosen at first: fuzzy, repaint,
     ddnm, ilvr or ddim. `frames` names a file of `save_grid` with the axes picture, mask, m and
     J, whose pictures, 20 steps with seed 0, are shown before anything runs. `start` replaces
-    some of `START`. `prior` takes the place of the shipped one, `load_prior()`.
+    some of `START`. `prior` takes the place of the shipped one, `load_prior()`. `pictures` are
+    the faces to pick, (1, 3, 64, 64) in [-1, 1] by name.
 
     Raises ValueError for another method, start or frames.
     """
@@ -151,36 +148,49 @@ class Workbench(anywidget.AnyWidget):
         known = ("fuzzy", "repaint", *ONCE)
         if method not in known:
             raise ValueError(f"method must be one of {', '.join(known)}, got {method!r}")
+        self.pictures, self.prior = faces(), prior or load_prior()
         usual = START | {"method": method, "eta": float(method != "ddim")}
         usual |= {"J": 1} if method in ONCE else {}
-        if unknown := set(start or {}) - set(START):
-            raise ValueError(f"a start has {', '.join(START)}, got {', '.join(unknown)}")
-        start, pictures = usual | (start or {}), faces()
-        if start["picture"] not in pictures:
-            names = ", ".join(pictures)
-            raise ValueError(f"picture must be one of {names}, got {start['picture']!r}")
-        start["tone"] = TONE.get(start["picture"], "colour")
-        prior = prior or load_prior()
-        self._given, self._map = pictures[start["picture"]], shape(start["shape"])
-        grid = None if frames is None else _frames(frames)
-        near = [] if grid is None else [float(label) for label in grid.axes["m"]]
-        spec = {"start": start, "pictures": _described(pictures), "shapes": SHAPES}
+        start = self._moved(usual, start or {})
+        self._given, self._map = self.pictures[start["picture"]], shape(start["shape"])
+        spec = {"start": start, "pictures": _described(self.pictures), "shapes": SHAPES}
         spec["parts"] = PARTS
-        spec |= {"marks": MARKS, "tint": TINT, "variance": prior.variance}
-        spec |= {"weights": weights(near=near), "shares": SHARES}
-        if grid is not None:
+        spec |= {"marks": MARKS, "tint": TINT, "variance": self.prior.variance}
+        spec |= {"weights": weights(), "shares": SHARES}
+        if frames is not None:
+            grid = _frames(frames)
             spec["frames"] = grid._asdict() | {"sprite": data_uri("webp", grid.sprite)}
-        self._restored = run(sampler(prior, self._given, *self._asked(start)))
+        self._restored = self._run(start, self._map)
         spec["first"] = _file(self._restored)
         super().__init__(spec=spec)
-        self._engine = Engine(lambda content, buffers: self.send(content, buffers), prior)
+        self._engine = Engine(lambda content, buffers: self.send(content, buffers), self.prior)
         self.on_msg(lambda _, content, buffers: self._engine.receive(content, buffers))
 
-    def _asked(self, start):
-        """The map, method, settings and noise of a start."""
-        scale = start["share" if start["per"] == "run" else "m"]
-        m = scale * self._map if start["method"] == "fuzzy" else self._map
-        return m, start["method"], request(start), Noise(start["seed"])
+    def run(self, map: Tensor | None = None, **moved) -> Tensor:
+        """What *Run* gives where these controls are `moved` from the start: (1, 3, 64, 64).
+
+        `map` (1, 1, 64, 64) in [0, 1] is painted in place of the shape. The controls of the
+        page stay where they are. Raises ValueError like `Workbench`, and what samplers raise.
+        """
+        start = self._moved(self.spec["start"], moved)
+        return self._run(start, shape(start["shape"]) if map is None else map)
+
+    def _moved(self, start, moved):
+        """A start with some of its controls moved."""
+        if unknown := set(moved) - set(start):
+            raise ValueError(f"a start has {', '.join(start)}, got {', '.join(unknown)}")
+        start = start | moved
+        if start["picture"] not in self.pictures:
+            names = ", ".join(self.pictures)
+            raise ValueError(f"picture must be one of {names}, got {start['picture']!r}")
+        return start | {"tone": TONE.get(start["picture"], "colour")}
+
+    def _run(self, start, m):
+        """The restored picture of a start and a painted map."""
+        if start["method"] == "fuzzy":
+            m = start["share" if start["per"] == "run" else "m"] * m
+        y, noise = self.pictures[start["picture"]], Noise(start["seed"])
+        return run(sampler(self.prior, y, m, start["method"], request(start), noise)).cpu()
 
     def to_html(self) -> str:
         """The built page's workbench, script and style inside; without scripts, its start."""

@@ -20,7 +20,7 @@ NAMES = "Python 3", "Python 3 (ipykernel)"  # the second as JupyterLab saves it
 LONGEST_CELL = 18  # lines of code
 LONGEST_LINE = 96  # characters: what a page shows on a laptop, see book/_static/page.css
 SHORTEST_ALT = 40  # characters
-DRIVES = {"Explorer": "set", "Painter": "restore"}  # what a hidden cell must call on each
+DRIVES = {"Explorer": "set", "Workbench": "run"}  # what a hidden cell must call on each
 
 
 def faults(notebook) -> list[str]:
@@ -173,8 +173,8 @@ UNDRIVEN = "c03: no remove-cell after it calls "
         (lambda n: n.cells[3].update(source="other.set(m=1)"), UNDRIVEN + "explorer.set("),
         (lambda n: n.cells[2].update(source="Explorer(f, {})"), UNDRIVEN + "Explorer.set("),
         (
-            lambda n: n.cells[2].update(source="painter = Painter()"),
-            UNDRIVEN + "painter.restore(",
+            lambda n: n.cells[2].update(source="bench = Workbench()"),
+            UNDRIVEN + "bench.run(",
         ),
         (lambda n: n.cells.insert(2, n.cells.pop(3)), UNDRIVEN + "explorer.set("),
     ],

@@ -225,8 +225,8 @@ def names_of(page, role):
 
 
 def controls_are_named_and_reached_by_tab(page):
-    # The painters are for test_painter.py.
-    page.evaluate('document.querySelectorAll("fuzzy-painter").forEach((p) => p.remove())')
+    # The workbench is for test_workbench.py.
+    page.evaluate('document.querySelectorAll("fuzzy-workbench").forEach((w) => w.remove())')
     specs = [explorer.spec for explorer in explorers(page)]
     wanted = [(i, axis) for i, spec in enumerate(specs) for axis in spec["axes"]]
     for role in ("slider", "combobox"):

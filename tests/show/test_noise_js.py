@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from fuzzydiff_lite.noise import Noise, standard_normal
-from fuzzydiff_lite.show.painter import JS
 
-FILE = JS / "noise.js"
 CASES = [  # seed, stream, draw, count, number of the branch or None
     (0, 0, 0, 12288, None),
     (0, 3, 2, 12288, 1),
@@ -15,15 +13,27 @@ CASES = [  # seed, stream, draw, count, number of the branch or None
     (2**32 - 1, 2**31, 1, 1, 4),
     (2**33 + 9, 0, 0, 33, None),
 ]
-SCRIPT = """(cases) => cases.map(([seed, stream, draw, count, branch]) => {
-  const key = branch === null ? 0 : fuzzydiff.branchKey(0, branch);
-  return Array.from(fuzzydiff.standardNormal(seed, stream, draw, count, key));
+SCRIPT = """({ Noise }, cases) => cases.map(([seed, stream, draw, count, branch]) => {
+  const source = new Noise(seed, stream);
+  const noise = branch === null ? source : source.branch(branch);
+  for (let i = 0; i < draw; i++) noise.draw(1);
+  return Array.from(noise.like(new Float32Array(count)));
 })"""
 
 
 @pytest.fixture(scope="module")
 def drawn(in_javascript):
-    return in_javascript(FILE.read_text(encoding="utf-8"), SCRIPT, CASES)
+    return in_javascript("noise.js", SCRIPT, CASES)
+
+
+def test_javascript_refuses_the_seeds_that_python_refuses(in_javascript):
+    script = """({ Noise }, seeds) => seeds.map((seed) => {
+      try { new Noise(seed); } catch (error) { return error.message; }
+    })"""
+    seeds = [-1, 0.5, "1", None, 0]
+    *refused, allowed = in_javascript("noise.js", script, seeds)
+    assert all("seed must be a whole number of at least 0" in message for message in refused)
+    assert allowed is None
 
 
 @pytest.mark.parametrize("number", range(len(CASES)))

@@ -16,7 +16,7 @@ from studies.faces import PORTRAIT, londoners
 pytestmark = pytest.mark.studies
 
 BOOK = Path(__file__).parents[2] / "book"
-TABLES = [*sorted((BOOK / "data").glob("*.json")), FOLDER / "painter.json"]
+TABLES = sorted((BOOK / "data").glob("*.json"))
 PICTURES = [
     FOLDER / "people.webp",
     *sorted((BOOK / "images").glob("samples-*.webp")),
