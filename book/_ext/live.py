@@ -17,7 +17,7 @@ CACHES = ROOT / "_build/.live"
 PACKAGES = ROOT / "node_modules"
 RUNTIME = PACKAGES / "onnxruntime-web/dist"
 JS = ROOT / "fuzzydiff_lite/show/js"
-MODULES = ["worker.js", "samplers.js", "noise.js"]
+MODULES = ["worker.js", "download.js", "samplers.js", "noise.js"]
 MADE_OF = ["fuzzydiff_lite/assets/faces64.safetensors", "fuzzydiff_lite/networks/export.py"]
 MADE_OF += ["package-lock.json", "book/_ext/live.py"]
 

@@ -1,0 +1,273 @@
+"""The engine of a page, `show/js/worker.js`, with the network that ships, in Chromium."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fuzzydiff_lite import Noise, Walk, load_prior, masks, samplers
+from fuzzydiff_lite.data import astronaut
+from fuzzydiff_lite.operators import AveragePool, Inpaint
+from tests.book.test_pages import served
+
+pytestmark = pytest.mark.pages
+
+ROOT = Path(__file__).parents[2]
+PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script>
+  window.start = (file) => {
+    window.heard = [];
+    const worker = new Worker(file, { type: "module" });
+    worker.onmessage = ({ data: { content, buffers } }) =>
+      heard.push({ ...content, pictures: buffers.map((buffer) => Array.from(new Float32Array(buffer))) });
+    window.send = (content, arrays) =>
+      worker.postMessage({ content, buffers: arrays.map((array) => Float32Array.from(array).buffer) });
+  };
+</script>"""
+SETTINGS = {
+    "fuzzy": {"rescale": True, "share": True},
+    "repaint": {},
+    "ddnm": {"eta": 0.85},
+    "ilvr": {"scale": 8, "until": 0},
+    "ddim": {"eta": 0},
+}
+PICTURE = astronaut()
+SHARP = masks.box()
+SOFT = 0.4 * SHARP  # what fuzzy alone takes
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    """The folder that the extension of the book makes, with an empty page in it."""
+    folder = tmp_path_factory.mktemp("site") / "live"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "book/_ext")
+        import live
+
+        live.lay(folder)
+    if not (folder / "live.json").exists():
+        pytest.skip("npm could not bring the runtime")
+    (folder / "page.html").write_text(PAGE)
+    return folder
+
+
+class Engine:
+    """A worker in a page, and what it has said."""
+
+    def __init__(self, page, file="worker.js"):
+        self.page = page
+        page.evaluate("(file) => start(file)", file)
+
+    def send(self, kind, *arrays, **content):
+        lists = [np.asarray(array, dtype=np.float32).ravel().tolist() for array in arrays]
+        self.page.evaluate(
+            "([content, lists]) => send(content, lists)", [{"kind": kind, **content}, lists]
+        )
+
+    def run(self, id, method, m=None, seeds=(0,), steps=2, repeats=1, picture=PICTURE, **more):
+        walk = {"steps": steps, "repeats": repeats}
+        settings = {"tone": "colour", "walk": walk, **SETTINGS[method], **more}
+        m = (SOFT if method == "fuzzy" else SHARP) if m is None else m
+        about = {"method": method, "settings": settings, "seeds": list(seeds)}
+        self.send("run", picture, m, id=id, **about)
+
+    def until(self, *kinds, id=None):
+        """All that it has said once it has said one of these."""
+        wanted = "([kinds, id]) => heard.some((m) => kinds.includes(m.kind) && m.id === id)"
+        self.page.wait_for_function(
+            wanted.replace("m.id === id", "(id === null || m.id === id)"),
+            arg=[list(kinds), id],
+            timeout=120_000,
+        )
+        return self.page.evaluate("() => heard")
+
+
+@pytest.fixture(scope="module")
+def engine(opened, live):
+    """One that has loaded the network."""
+    with served(live) as address, opened(address + "page.html") as (page, faults):
+        made = Engine(page)
+        made.send("load")
+        assert made.until("ready", "error")[-1]["kind"] == "ready"
+        yield made
+        assert faults == []
+
+
+def of(heard, kind, id):
+    return [message for message in heard if message["kind"] == kind and message.get("id") == id]
+
+
+def test_it_loads_with_progress_and_is_kept_for_the_next_visit(opened, live):
+    about = json.loads((live / "live.json").read_text())
+    total = about["model"]["bytes"] + about["wasm"]["bytes"]
+    assert total < 25e6
+    asked = []
+    with served(live) as address:
+        for visit in "first", "second":
+            with opened(address + "page.html") as (page, faults):
+                page.on("request", lambda request, visit=visit: asked.append((visit, request.url)))
+                engine = Engine(page)
+                engine.send("load")
+                *loading, last = engine.until("ready", "error")
+                assert last["kind"] == "ready" and last["call_ms"] > 0
+                assert last["engine"] == "WebAssembly"
+                assert {message["kind"] for message in loading} == {"loading"}
+                done = [message["done"] for message in loading]
+                assert done == sorted(done) and done[-1] == total == loading[-1]["total"]
+                assert faults == []
+            assert (len(done) > 10) == (visit == "first")
+    files = {visit: {url.rsplit("/")[-1] for by, url in asked if by == visit} for visit, _ in asked}
+    assert files["first"] >= {"prior.onnx", "ort.wasm.gzip"}
+    assert not files["second"] & {"prior.onnx", "ort.wasm.gzip"}
+
+
+@pytest.mark.parametrize("method", SETTINGS)
+def test_each_step_is_told_and_each_seed_done(engine, method):
+    engine.run(method, method, seeds=[3, 0])
+    heard = engine.until("error", "done", id=method)
+    engine.page.wait_for_function("(id) => heard.filter((m) => m.kind === 'done' && m.id === id).length > 1", arg=method)
+    heard = [message for message in engine.page.evaluate("() => heard") if message.get("id") == method]
+    told = [(message["kind"], message["seed"], message.get("number")) for message in heard]
+    assert told == [
+        each for seed in (3, 0) for each in [("step", seed, 1), ("step", seed, 2), ("done", seed, None)]
+    ]
+    steps, done = of(heard, "step", method), of(heard, "done", method)
+    assert [step["level"] for step in steps] == [500, 0, 500, 0]
+    assert all(step["of"] == 2 and step["ms"] > 0 for step in steps)
+    for step in steps:
+        assert np.shape(step["pictures"]) == (2, 12288) and np.isfinite(step["pictures"]).all()
+    assert [each["pictures"][0] for each in done] == [steps[1]["pictures"][0], steps[3]["pictures"][0]]
+    assert done[0]["pictures"] != done[1]["pictures"]
+
+
+def test_a_run_is_cancelled_at_its_next_step_and_another_begins(engine):
+    engine.run("long", "fuzzy", steps=100)
+    engine.until("step", id="long")
+    engine.send("cancel", id="long")
+    heard = engine.until("cancelled", "done", id="long")
+    assert not of(heard, "done", "long")
+    assert len(of(heard, "step", "long")) < 50
+    engine.run("after", "ddim")
+    heard = engine.until("done", "error", id="after")
+    assert of(heard, "done", "after")
+    assert len(of(engine.page.evaluate("() => heard"), "cancelled", "long")) == 1
+
+
+def test_a_second_run_cancels_the_first(engine):
+    for id in "one", "two", "three":
+        engine.run(id, "fuzzy", steps=100 if id == "one" else 2)
+    heard = engine.until("done", "error", id="three")
+    assert of(heard, "cancelled", "one") and of(heard, "cancelled", "two")
+    assert not of(heard, "done", "one") + of(heard, "done", "two")
+    ids = [message["id"] for message in heard if message.get("id") in ("one", "two", "three")]
+    assert ids == sorted(ids, key=["one", "two", "three"].index)
+
+
+def test_bad_input_is_an_error_of_that_run_alone(engine):
+    for id, given, message in [
+        ("short", {"picture": PICTURE[..., :32]}, "y must hold 12288 numbers, got 6144"),
+        ("m", {"m": SHARP + 0.5}, "m must lie in [0, 1] and have no NaN"),
+        ("steps", {"steps": 0}, "steps must be a whole number between 1 and 1000, got 0"),
+    ]:
+        engine.run(id, "fuzzy", **given)
+        (error,) = of(engine.until("error", "done", id=id), "error", id)
+        assert error["message"] == message
+    engine.run("good", "fuzzy")
+    assert of(engine.until("error", "done", id="good"), "done", "good")
+
+
+def test_a_damaged_or_missing_file_is_named_and_can_be_mended(opened, live, tmp_path):
+    shutil.copytree(live, tmp_path, dirs_exist_ok=True)
+    about = json.loads((live / "live.json").read_text())
+    model = bytearray((live / "prior.onnx").read_bytes())
+    model[len(model) // 2] ^= 1
+    whole = {name: (live / name).read_bytes() for name in ("prior.onnx", "live.json")}
+    other = about | {"model": about["model"] | {"bytes": 9}}
+    faults_of = [
+        ("prior.onnx", bytes(model), "live/prior.onnx is damaged: its checksum"),
+        ("prior.onnx", bytes(model)[:-5], "live/prior.onnx is damaged: its checksum"),
+        ("live.json", json.dumps(other).encode(), "live/prior.onnx is damaged: its checksum"),
+        ("prior.onnx", None, "live/prior.onnx is missing from this book (status 404)"),
+        ("live.json", None, "live/live.json is missing from this book (status 404)"),
+    ]
+    with served(tmp_path) as address, opened(address + "page.html") as (page, _):
+        engine = Engine(page)
+        for name, data, message in faults_of:
+            (tmp_path / name).unlink() if data is None else (tmp_path / name).write_bytes(data)
+            page.evaluate("() => { heard.length = 0 }")
+            engine.send("load")
+            last = engine.until("ready", "error")[-1]
+            assert last["kind"] == "error" and last["message"].startswith(message)
+            (tmp_path / name).write_bytes(whole[name])
+        page.evaluate("() => { heard.length = 0 }")
+        engine.send("load")
+        assert engine.until("ready", "error")[-1]["kind"] == "ready"
+
+
+def test_it_says_when_it_is_offline(opened, live):
+    with served(live) as address:
+        with opened(address + "page.html") as (page, _):
+            engine = Engine(page)
+            page.wait_for_timeout(500)
+            page.context.set_offline(True)
+            engine.send("load")
+            message = engine.until("ready", "error")[-1]["message"]
+            page.context.set_offline(False)
+    assert message.startswith("live/live.json cannot be had (Failed to fetch).")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "message"),
+    [
+        ("delete self.WebAssembly;", "This browser has no WebAssembly"),
+        ("delete self.DecompressionStream;", "This browser has no WebAssembly"),
+        (
+            "WebAssembly.Memory = function () { throw new RangeError('could not allocate memory'); };",
+            "There is too little memory to run the network",
+        ),
+    ],
+    ids=["WebAssembly", "DecompressionStream", "memory"],
+)
+def test_it_says_what_a_browser_lacks(opened, live, tmp_path, lacking, message):
+    shutil.copytree(live, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "lacking.js").write_text(lacking)
+    (tmp_path / "start.js").write_text('import "./lacking.js";\nimport "./worker.js";\n')
+    with served(tmp_path) as address, opened(address + "page.html") as (page, _):
+        engine = Engine(page, "start.js")
+        engine.send("load")
+        last = engine.until("ready", "error")[-1]
+    assert last["kind"] == "error" and last["message"].startswith(message)
+
+
+def in_python(prior, method, seed, steps, repeats):
+    """The picture that the package makes."""
+    run = {"walk": Walk(steps, repeats=repeats), "noise": Noise(seed)}
+    if method == "fuzzy":
+        return samplers.fuzzy(prior, PICTURE, SOFT, variance=prior.variance, **run)
+    if method == "repaint":
+        return samplers.repaint(prior, PICTURE, SHARP, **run)
+    if method == "ddnm":
+        A = Inpaint(SHARP)
+        return samplers.ddnm(prior, A(PICTURE), A, eta=0.85, **run)
+    if method == "ilvr":
+        return samplers.ilvr(prior, PICTURE, AveragePool(8).project, until=0, **run)
+    return samplers.ddim(prior, eta=0.0, **run)
+
+
+@pytest.mark.parametrize(
+    ("method", "repeats"),
+    [("fuzzy", 1), ("fuzzy", 3), ("repaint", 1), ("ddnm", 1), ("ilvr", 1), ("ddim", 1)],
+)
+def test_a_page_makes_the_picture_that_python_makes(engine, method, repeats):
+    """Same seed, same picture."""
+    id = f"{method} {repeats}"
+    engine.run(id, method, seeds=[7], steps=20, repeats=repeats)
+    heard = engine.until("error", "done", id=id)
+    prior = load_prior(tone="colour", device="cpu")
+    *_, last = in_python(prior, method, 7, 20, repeats)
+    got = torch.tensor(of(heard, "done", id)[0]["pictures"][0]).reshape(last.x.shape)
+    difference = (got - last.x).abs().max().item()
+    print(f"{id}: {difference:.2g}")
+    assert difference <= 1e-4
