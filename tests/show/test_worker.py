@@ -21,11 +21,17 @@ PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><s
     window.heard = [];
     const worker = new Worker(file, { type: "module" });
     worker.onmessage = ({ data: { content, buffers } }) =>
-      heard.push({ ...content, pictures: buffers.map((buffer) => Array.from(new Float32Array(buffer))) });
+      heard.push({ ...content, pictures: buffers.map((buffer) => new Float32Array(buffer)) });
     window.send = (content, arrays) =>
       worker.postMessage({ content, buffers: arrays.map((array) => Float32Array.from(array).buffer) });
   };
 </script>"""
+UNTIL = """([id, kinds, times]) =>
+  heard.filter((said) => kinds.includes(said.kind) && (said.id ?? null) === id).length >= times
+"""
+PICTURES = """(id) =>
+  heard.filter((said) => said.id === id).map((said) => said.pictures.map((picture) => Array.from(picture)))
+"""
 SETTINGS = {
     "fuzzy": {"rescale": True, "share": True},
     "repaint": {},
@@ -67,21 +73,21 @@ class Engine:
         )
 
     def run(self, id, method, m=None, seeds=(0,), steps=2, repeats=1, picture=PICTURE, **more):
+        self.page.bring_to_front()  # Chromium lets pages behind others wait
         walk = {"steps": steps, "repeats": repeats}
         settings = {"tone": "colour", "walk": walk, **SETTINGS[method], **more}
         m = (SOFT if method == "fuzzy" else SHARP) if m is None else m
         about = {"method": method, "settings": settings, "seeds": list(seeds)}
         self.send("run", picture, m, id=id, **about)
 
-    def until(self, *kinds, id=None):
-        """All that it has said once it has said one of these."""
-        wanted = "([kinds, id]) => heard.some((m) => kinds.includes(m.kind) && m.id === id)"
-        self.page.wait_for_function(
-            wanted.replace("m.id === id", "(id === null || m.id === id)"),
-            arg=[list(kinds), id],
-            timeout=120_000,
-        )
-        return self.page.evaluate("() => heard")
+    def until(self, id, *kinds, times=1):
+        """All that it has said once it has said one of these, in the run `id`; no pictures."""
+        self.page.wait_for_function(UNTIL, arg=[id, kinds, times], timeout=120_000)
+        return self.page.evaluate("() => heard.map(({ pictures, ...said }) => said)")
+
+    def pictures(self, id):
+        """The pictures of all that it has said in a run."""
+        return [np.array(said) for said in self.page.evaluate(PICTURES, id)]
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +96,14 @@ def engine(opened, live):
     with served(live) as address, opened(address + "page.html") as (page, faults):
         made = Engine(page)
         made.send("load")
-        assert made.until("ready", "error")[-1]["kind"] == "ready"
+        assert made.until(None, "ready", "error")[-1]["kind"] == "ready"
         yield made
         assert faults == []
 
 
 def of(heard, kind, id):
-    return [message for message in heard if message["kind"] == kind and message.get("id") == id]
+    """What was said of a run, of one kind or any."""
+    return [m for m in heard if m.get("id") == id and kind in (None, m["kind"])]
 
 
 def test_it_loads_with_progress_and_is_kept_for_the_next_visit(opened, live):
@@ -107,10 +114,12 @@ def test_it_loads_with_progress_and_is_kept_for_the_next_visit(opened, live):
     with served(live) as address:
         for visit in "first", "second":
             with opened(address + "page.html") as (page, faults):
-                page.on("request", lambda request, visit=visit: asked.append((visit, request.url)))
+                page.on(
+                    "request", lambda request, visit=visit: asked.append((visit, request.url))
+                )
                 engine = Engine(page)
                 engine.send("load")
-                *loading, last = engine.until("ready", "error")
+                *loading, last = engine.until(None, "ready", "error")
                 assert last["kind"] == "ready" and last["call_ms"] > 0
                 assert last["engine"] == "WebAssembly"
                 assert {message["kind"] for message in loading} == {"loading"}
@@ -118,50 +127,54 @@ def test_it_loads_with_progress_and_is_kept_for_the_next_visit(opened, live):
                 assert done == sorted(done) and done[-1] == total == loading[-1]["total"]
                 assert faults == []
             assert (len(done) > 10) == (visit == "first")
-    files = {visit: {url.rsplit("/")[-1] for by, url in asked if by == visit} for visit, _ in asked}
+    files = {
+        visit: {url.rsplit("/")[-1] for by, url in asked if by == visit} for visit, _ in asked
+    }
     assert files["first"] >= {"prior.onnx", "ort.wasm.gzip"}
     assert not files["second"] & {"prior.onnx", "ort.wasm.gzip"}
 
 
-@pytest.mark.parametrize("method", SETTINGS)
-def test_each_step_is_told_and_each_seed_done(engine, method):
-    engine.run(method, method, seeds=[3, 0])
-    heard = engine.until("error", "done", id=method)
-    engine.page.wait_for_function("(id) => heard.filter((m) => m.kind === 'done' && m.id === id).length > 1", arg=method)
-    heard = [message for message in engine.page.evaluate("() => heard") if message.get("id") == method]
-    told = [(message["kind"], message["seed"], message.get("number")) for message in heard]
+def test_each_step_is_told_and_each_seed_done(engine):
+    engine.run("told", "fuzzy", seeds=[3, 0])
+    heard = of(engine.until("told", "error", "done", times=2), None, "told")
+    told = [(m["kind"], m["seed"], m.get("number"), m.get("level")) for m in heard]
     assert told == [
-        each for seed in (3, 0) for each in [("step", seed, 1), ("step", seed, 2), ("done", seed, None)]
+        ("step", 3, 1, 500),
+        ("step", 3, 2, 0),
+        ("done", 3, None, None),
+        ("step", 0, 1, 500),
+        ("step", 0, 2, 0),
+        ("done", 0, None, None),
     ]
-    steps, done = of(heard, "step", method), of(heard, "done", method)
-    assert [step["level"] for step in steps] == [500, 0, 500, 0]
-    assert all(step["of"] == 2 and step["ms"] > 0 for step in steps)
-    for step in steps:
-        assert np.shape(step["pictures"]) == (2, 12288) and np.isfinite(step["pictures"]).all()
-    assert [each["pictures"][0] for each in done] == [steps[1]["pictures"][0], steps[3]["pictures"][0]]
-    assert done[0]["pictures"] != done[1]["pictures"]
+    assert all(m["of"] == 2 and m["ms"] > 0 for m in heard if m["kind"] == "step")
+    pictures = engine.pictures("told")
+    assert [each.shape for each in pictures] == 2 * [(2, 12288), (2, 12288), (1, 12288)]
+    assert all(np.isfinite(each).all() for each in pictures)
+    for first, second, done in pictures[:3], pictures[3:]:
+        assert (done[0] == second[0]).all() and (first[0] != second[0]).any()
+    assert (pictures[2] != pictures[5]).any()
 
 
 def test_a_run_is_cancelled_at_its_next_step_and_another_begins(engine):
     engine.run("long", "fuzzy", steps=100)
-    engine.until("step", id="long")
+    engine.until("long", "step")
     engine.send("cancel", id="long")
-    heard = engine.until("cancelled", "done", id="long")
+    heard = engine.until("long", "cancelled", "done")
     assert not of(heard, "done", "long")
     assert len(of(heard, "step", "long")) < 50
     engine.run("after", "ddim")
-    heard = engine.until("done", "error", id="after")
+    heard = engine.until("after", "done", "error")
     assert of(heard, "done", "after")
-    assert len(of(engine.page.evaluate("() => heard"), "cancelled", "long")) == 1
+    assert len(of(heard, "cancelled", "long")) == 1
 
 
 def test_a_second_run_cancels_the_first(engine):
     for id in "one", "two", "three":
         engine.run(id, "fuzzy", steps=100 if id == "one" else 2)
-    heard = engine.until("done", "error", id="three")
+    heard = engine.until("three", "done", "error")
     assert of(heard, "cancelled", "one") and of(heard, "cancelled", "two")
     assert not of(heard, "done", "one") + of(heard, "done", "two")
-    ids = [message["id"] for message in heard if message.get("id") in ("one", "two", "three")]
+    ids = [m["id"] for m in heard if m.get("id") in ("one", "two", "three")]
     assert ids == sorted(ids, key=["one", "two", "three"].index)
 
 
@@ -172,10 +185,10 @@ def test_bad_input_is_an_error_of_that_run_alone(engine):
         ("steps", {"steps": 0}, "steps must be a whole number between 1 and 1000, got 0"),
     ]:
         engine.run(id, "fuzzy", **given)
-        (error,) = of(engine.until("error", "done", id=id), "error", id)
+        (error,) = of(engine.until(id, "error", "done"), "error", id)
         assert error["message"] == message
     engine.run("good", "fuzzy")
-    assert of(engine.until("error", "done", id="good"), "done", "good")
+    assert of(engine.until("good", "error", "done"), "done", "good")
 
 
 def test_a_damaged_or_missing_file_is_named_and_can_be_mended(opened, live, tmp_path):
@@ -198,23 +211,22 @@ def test_a_damaged_or_missing_file_is_named_and_can_be_mended(opened, live, tmp_
             (tmp_path / name).unlink() if data is None else (tmp_path / name).write_bytes(data)
             page.evaluate("() => { heard.length = 0 }")
             engine.send("load")
-            last = engine.until("ready", "error")[-1]
+            last = engine.until(None, "ready", "error")[-1]
             assert last["kind"] == "error" and last["message"].startswith(message)
             (tmp_path / name).write_bytes(whole[name])
         page.evaluate("() => { heard.length = 0 }")
         engine.send("load")
-        assert engine.until("ready", "error")[-1]["kind"] == "ready"
+        assert engine.until(None, "ready", "error")[-1]["kind"] == "ready"
 
 
 def test_it_says_when_it_is_offline(opened, live):
-    with served(live) as address:
-        with opened(address + "page.html") as (page, _):
-            engine = Engine(page)
-            page.wait_for_timeout(500)
-            page.context.set_offline(True)
-            engine.send("load")
-            message = engine.until("ready", "error")[-1]["message"]
-            page.context.set_offline(False)
+    with served(live) as address, opened(address + "page.html") as (page, _):
+        engine = Engine(page)
+        page.wait_for_timeout(500)
+        page.context.set_offline(True)
+        engine.send("load")
+        message = engine.until(None, "ready", "error")[-1]["message"]
+        page.context.set_offline(False)
     assert message.startswith("live/live.json cannot be had (Failed to fetch).")
 
 
@@ -237,7 +249,7 @@ def test_it_says_what_a_browser_lacks(opened, live, tmp_path, lacking, message):
     with served(tmp_path) as address, opened(address + "page.html") as (page, _):
         engine = Engine(page, "start.js")
         engine.send("load")
-        last = engine.until("ready", "error")[-1]
+        last = engine.until(None, "ready", "error")[-1]
     assert last["kind"] == "error" and last["message"].startswith(message)
 
 
@@ -257,17 +269,24 @@ def in_python(prior, method, seed, steps, repeats):
 
 
 @pytest.mark.parametrize(
-    ("method", "repeats"),
-    [("fuzzy", 1), ("fuzzy", 3), ("repaint", 1), ("ddnm", 1), ("ilvr", 1), ("ddim", 1)],
+    ("method", "steps", "repeats"),
+    [
+        ("fuzzy", 20, 1),
+        ("fuzzy", 20, 3),
+        ("repaint", 20, 1),
+        ("ddnm", 20, 1),
+        ("ilvr", 20, 1),
+        ("ddim", 5, 1),
+    ],
 )
-def test_a_page_makes_the_picture_that_python_makes(engine, method, repeats):
+def test_a_page_makes_the_picture_that_python_makes(engine, method, steps, repeats):
     """Same seed, same picture."""
     id = f"{method} {repeats}"
-    engine.run(id, method, seeds=[7], steps=20, repeats=repeats)
-    heard = engine.until("error", "done", id=id)
+    engine.run(id, method, seeds=[7], steps=steps, repeats=repeats)
+    assert of(engine.until(id, "error", "done"), "done", id)
     prior = load_prior(tone="colour", device="cpu")
-    *_, last = in_python(prior, method, 7, 20, repeats)
-    got = torch.tensor(of(heard, "done", id)[0]["pictures"][0]).reshape(last.x.shape)
-    difference = (got - last.x).abs().max().item()
+    *_, last = in_python(prior, method, 7, steps, repeats)
+    x = torch.from_numpy(engine.pictures(id)[-1]).reshape(last.x.shape)
+    difference = (x - last.x).abs().max().item()
     print(f"{id}: {difference:.2g}")
     assert difference <= 1e-4

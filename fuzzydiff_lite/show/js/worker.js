@@ -28,7 +28,7 @@ async function load() {
   const total = about.model.bytes + about.wasm.bytes;
   let done = 0;
   const get = (part) => download(about[part], (bytes) => say({ kind: "loading", part, done: (done += bytes), total }));
-  const [model, wasm] = await Promise.all(["model", "wasm"].map(get));
+  const [model, wasm] = [await get("model"), await get("wasm")];
   const ort = await import("./ort.mjs");
   Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: await unpacked(wasm) });
   const session = await ort.InferenceSession.create(model).catch(({ message }) => {
