@@ -10,7 +10,7 @@ MEASURE = people samples sweep compare resampling attention grids strength resto
 	elbo cover
 MEASURES = $(MEASURE:%=measure-%)
 
-.PHONY: book lab html test train bench measure check-studies clean $(MEASURES)
+.PHONY: book lab html test train bench budgets measure check-studies clean $(MEASURES)
 
 book: html  ## build the book and read it in a browser
 	$(BIN)/python book/_ext/serve.py _build/html
@@ -34,6 +34,9 @@ bench: $(READY)  ## measure speed, beside public libraries where they are instal
 	$(BIN)/python -m benchmarks.network
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.peers
+
+budgets: html  ## whether the page that runs the network keeps its budgets
+	$(BIN)/python -m benchmarks.page
 
 measure: $(MEASURES)  ## everything that depends on the weights, one thread each: with -jN on N cores
 	$(BIN)/python -m studies.card

@@ -170,7 +170,7 @@ def test_a_run_is_cancelled_at_its_next_step_and_another_begins(engine):
 
 def test_a_second_run_cancels_the_first(engine):
     for id in "one", "two", "three":
-        engine.run(id, "fuzzy", steps=100 if id == "one" else 2)
+        engine.run(id, "fuzzy", steps=2 if id == "three" else 100)
     heard = engine.until("three", "done", "error")
     assert of(heard, "cancelled", "one") and of(heard, "cancelled", "two")
     assert not of(heard, "done", "one") + of(heard, "done", "two")
