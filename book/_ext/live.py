@@ -29,7 +29,8 @@ def install() -> str:
         return ""
     options = {"cwd": ROOT, "capture_output": True, "text": True}
     ended = npm(["ci"], return_completed_process=True, **options)
-    return ended.stderr.strip() if ended.returncode else ""
+    errors = [line for line in ended.stderr.splitlines() if line.startswith("npm error")]
+    return [*errors, f"npm ended with {ended.returncode}"][0] if ended.returncode else ""
 
 
 def make(folder: Path) -> None:
@@ -71,8 +72,7 @@ def lay(target: Path) -> None:
     """Put into `target` all that a page needs; where npm fails, nothing, and a line says so."""
     shutil.rmtree(target, ignore_errors=True)
     if failed := install():
-        last = failed.splitlines()[-1]
-        print(f"The pages will not run the network, only show pictures: npm failed ({last})")
+        print(f"The pages will show pictures, but not run the network: {failed}")
         return
     shutil.copytree(made(), target)
     for name in MODULES:

@@ -26,8 +26,14 @@ async function load() {
   if (!globalThis.WebAssembly || !globalThis.DecompressionStream) throw new Error(OLD);
   const about = await (await ask("live.json")).json();
   const total = about.model.bytes + about.wasm.bytes;
-  let done = 0;
-  const get = (part) => download(about[part], (bytes) => say({ kind: "loading", part, done: (done += bytes), total }));
+  let [done, told] = [0, 0];
+  const came = (part) => (bytes) => {
+    done += bytes;
+    if (done < total && done < told + total / 50) return; // the page has more to do than to hear of every chunk
+    told = done;
+    say({ kind: "loading", part, done, total });
+  };
+  const get = (part) => download(about[part], came(part));
   const [model, wasm] = [await get("model"), await get("wasm")];
   const ort = await import("./ort.mjs");
   Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: await unpacked(wasm) });
