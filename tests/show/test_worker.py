@@ -1,7 +1,10 @@
 """The engine of a page, `show/js/worker.js`, with the network that ships, in Chromium."""
 
+import itertools
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -203,17 +206,28 @@ def test_a_damaged_or_missing_file_is_named_and_can_be_mended(opened, live, tmp_
         ("prior.onnx", bytes(model)[:-5], "live/prior.onnx is damaged: its checksum"),
         ("live.json", json.dumps(other).encode(), "live/prior.onnx is damaged: its checksum"),
         ("prior.onnx", None, "live/prior.onnx is missing from this book (status 404)"),
+        ("live.json", b"<html>", "live/live.json is not what it should be (Unexpected token"),
         ("live.json", None, "live/live.json is missing from this book (status 404)"),
     ]
+    seconds = itertools.count(
+        int(time.time())
+    )  # by which the server tells one file from another
+
+    def write(name, data):
+        (tmp_path / name).unlink(missing_ok=True)
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+            os.utime(tmp_path / name, 2 * (next(seconds),))
+
     with served(tmp_path) as address, opened(address + "page.html") as (page, _):
         engine = Engine(page)
         for name, data, message in faults_of:
-            (tmp_path / name).unlink() if data is None else (tmp_path / name).write_bytes(data)
+            write(name, data)
             page.evaluate("() => { heard.length = 0 }")
             engine.send("load")
             last = engine.until(None, "ready", "error")[-1]
             assert last["kind"] == "error" and last["message"].startswith(message)
-            (tmp_path / name).write_bytes(whole[name])
+            write(name, whole[name])
         page.evaluate("() => { heard.length = 0 }")
         engine.send("load")
         assert engine.until(None, "ready", "error")[-1]["kind"] == "ready"
@@ -253,6 +267,28 @@ def test_it_says_what_a_browser_lacks(opened, live, tmp_path, lacking, message):
     assert last["kind"] == "error" and last["message"].startswith(message)
 
 
+def test_it_loads_without_https_and_checksums(opened, live, tmp_path):
+    shutil.copytree(live, tmp_path, dirs_exist_ok=True)
+    nothing = "{ value: undefined }"
+    (tmp_path / "lacking.js").write_text(
+        f"for (const name of ['crypto', 'caches']) Object.defineProperty(self, name, {nothing});"
+    )
+    (tmp_path / "start.js").write_text('import "./lacking.js";\nimport "./worker.js";\n')
+    model = bytearray((live / "prior.onnx").read_bytes())
+    model[0] ^= 255
+    with served(tmp_path) as address, opened(address + "page.html") as (page, _):
+        engine = Engine(page, "start.js")
+        (tmp_path / "prior.onnx").write_bytes(model)
+        engine.send("load")
+        last = engine.until(None, "ready", "error")[-1]
+        assert last["kind"] == "error"
+        assert last["message"].startswith("The network cannot be started (")
+        (tmp_path / "prior.onnx").write_bytes((live / "prior.onnx").read_bytes())
+        page.evaluate("() => { heard.length = 0 }")
+        engine.send("load")
+        assert engine.until(None, "ready", "error")[-1]["kind"] == "ready"
+
+
 def in_python(prior, method, seed, steps, repeats):
     """The picture that the package makes."""
     run = {"walk": Walk(steps, repeats=repeats), "noise": Noise(seed)}
@@ -283,9 +319,9 @@ def test_a_page_makes_the_picture_that_python_makes(engine, method, steps, repea
     """Same seed, same picture."""
     id = f"{method} {repeats}"
     engine.run(id, method, seeds=[7], steps=steps, repeats=repeats)
-    assert of(engine.until(id, "error", "done"), "done", id)
     prior = load_prior(tone="colour", device="cpu")
     *_, last = in_python(prior, method, 7, steps, repeats)
+    assert of(engine.until(id, "error", "done"), "done", id)
     x = torch.from_numpy(engine.pictures(id)[-1]).reshape(last.x.shape)
     difference = (x - last.x).abs().max().item()
     print(f"{id}: {difference:.2g}")

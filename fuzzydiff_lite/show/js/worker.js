@@ -24,7 +24,9 @@ function say(content, arrays = []) {
 /** Download all and start the network; returns `priorOf(tone)` and the milliseconds of a call. */
 async function load() {
   if (!globalThis.WebAssembly || !globalThis.DecompressionStream) throw new Error(OLD);
-  const about = await (await ask("live.json")).json();
+  const about = await (await ask("live.json")).json().catch(({ message }) => {
+    throw new Error(`live/live.json is not what it should be (${message}). Build the book again.`);
+  });
   const total = about.model.bytes + about.wasm.bytes;
   let [done, told] = [0, 0];
   const came = (part) => (bytes) => {
