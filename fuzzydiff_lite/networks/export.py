@@ -185,15 +185,13 @@ def norm(graph: Graph, layer: nn.GroupNorm, x: str, scale: str = "", shift: str 
     h = graph("Reshape", h, graph("Shape", x))
     weight, bias = (graph.constant(each[:, None, None]) for each in (layer.weight, layer.bias))
     if scale:  # few numbers, so that the picture is gone through only once
-        weight, bias = (
-            graph("Mul", weight, scale),
-            graph("Add", graph("Mul", bias, scale), shift),
-        )
+        weight = graph("Mul", weight, scale)
+        bias = graph("Add", graph("Mul", bias, scale), shift)
     return graph("Add", graph("Mul", h, weight), bias)
 
 
 def conv(graph: Graph, layer: nn.Conv2d, x: str) -> str:
-    """A convolution, by `winograd` where that is quicker."""
+    """A convolution, by `winograd` where that is quicker: of many channels, on a fine grid."""
     small = layer.kernel_size == (3, 3) and layer.stride == (1, 1)
     if small and layer.in_channels >= 64 and graph.sides[layer] % 16 == 0:
         return winograd(graph, layer, x, graph.sides[layer] // 4)
@@ -201,7 +199,7 @@ def conv(graph: Graph, layer: nn.Conv2d, x: str) -> str:
     return graph("Conv", x, layer.weight, layer.bias, **shape)
 
 
-# Of the tiles of `winograd`: pixels in, kernel, pixels out.
+# What `winograd` does to the rows and columns of a tile, of the kernel, and of a product.
 PIXELS = torch.tensor(
     [
         [4, 0, -5, 0, 1, 0],
