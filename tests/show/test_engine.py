@@ -117,8 +117,8 @@ def test_cancelling_and_another_run_end_a_run_between_steps(prior, second):
     slow = Slow(prior)
     heard = Heard(slow)
     heard.ask("repaint", {}, number=1)
+    slow.let.release(2)
     for _ in range(3):  # two steps are made, the third call waits
-        slow.let.release()
         assert slow.calls.acquire(timeout=10)
     stop = heard.engine._stop  # the third call ends when the engine was told to stop
     threading.Thread(target=lambda: stop.wait(10) and slow.let.release(100)).start()

@@ -59,7 +59,6 @@ class Cropper {
       "div",
       { className: "cropper" },
       this.canvas,
-      make("p", { className: "small", textContent: "Drag, zoom and turn until eyes and mouth lie on the marks." }),
       this.zoom,
       this.turn,
       make(

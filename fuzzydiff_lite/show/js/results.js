@@ -58,7 +58,7 @@ class Results {
       "div",
       { className: "film" },
       make("figure", {}, this.stills.x, make("figcaption", {}, "noisy, x", make("sub", { textContent: "t" }))),
-      make("figure", {}, this.stills.x0, make("figcaption", {}, "clean? x̂", make("sub", { textContent: "0" }))),
+      make("figure", {}, this.stills.x0, make("figcaption", {}, "expected, x̂", make("sub", { textContent: "0" }))),
       make("label", { className: "scrub" }, make("span", { textContent: "film" }), this.scrub, this.step),
     );
   }

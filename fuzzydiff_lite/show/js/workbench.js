@@ -55,9 +55,9 @@ class Workbench {
     this.four = button("Four answers", () => this.run(4), { title: "Of this seed and the next three" });
     this.effort = make("span", { className: "small" });
     this.bar = make("span");
-    const progress = { className: "progress", hidden: true, aria: { role: "progressbar", label: "Progress" } };
+    const progress = { className: "meter", hidden: true, aria: { role: "progressbar", label: "Progress" } };
     this.progress = make("div", progress, this.bar);
-    this.alert = make("p", { className: "alert", aria: { role: "alert" } });
+    this.alert = make("p", { className: "wrong", aria: { role: "alert" } });
     this.line = make("p", { className: "line small", aria: { live: "polite" } });
     const actions = make("div", { className: "actions" }, this.go, this.four, this.effort, this.progress);
     this.results = new Results(spec.tint, actions, this.alert, this.line);
@@ -79,10 +79,10 @@ class Workbench {
       "div",
       { className: "workbench" },
       this.pictures.element,
-      group("Method", ...rows("method", "m", "share", "per", "J", "scale", "until", "eta")),
+      make("fieldset", { aria: { label: "Method" } }, ...rows("method", "m", "share", "per", "J", "scale", "until", "eta")),
       make("div", { className: "stage" }, this.given, this.results.element, this.brushes),
       this.results.row,
-      group("Run", ...rows("steps", "tone", "seed", "rescale")),
+      group("More settings", ...rows("steps", "tone", "seed", "rescale")),
       this.sharing.element,
       make("p", { className: "small" }, make("strong", { textContent: "A guess, not evidence. " }), HONEST, stays),
     );
@@ -98,7 +98,7 @@ class Workbench {
 
   placing(cropper) {
     this.cropper = cropper;
-    if (cropper) this.given.prepend(cropper.element);
+    if (cropper) this.givenCaption.after(cropper.element);
     this.showControls();
   }
 
@@ -120,7 +120,6 @@ class Workbench {
     this.painter.shown = map === "binary" ? (value) => Number(value === 1) : (value) => value;
     this.painter.canvas.hidden = this.brushes.hidden = map === "none" || placing;
     this.followed.hidden = at.method !== "ilvr" || placing;
-    this.givenCaption.hidden = placing;
     this.given.hidden = this.pictures.element.hidden = at.method === "ddim" && !placing;
     const blue = () => make("span", { className: "tint", textContent: "blue" });
     const said = {
@@ -128,7 +127,7 @@ class Workbench {
       binary: ["Given. What is to be invented is ", blue()],
       none: [`Given: the means of blocks of ${at.scale} × ${at.scale} pixels`],
     };
-    this.givenCaption.replaceChildren(...said[map]);
+    this.givenCaption.replaceChildren(...(placing ? ["Drag, zoom, turn: eyes and mouth to the marks"] : said[map]));
   }
 
   changed(said) {
