@@ -451,6 +451,21 @@ def test_a_file_says_how_to_serve_the_book(opened, site):
         assert faults == []
 
 
+@pytest.mark.pages
+def test_what_keeps_the_engine_from_starting_is_said(opened, site):
+    with opened(site[0] + "ilvr.html", width=800) as (page, faults):
+        _, line = ready(page)
+        assert page.get_by_role("button", name="Run it here, 20 MB").is_visible()
+        page.route("**/worker.js", lambda route: route.fulfill(status=404))
+        press(page, "Run it here, 20 MB")
+        page.get_by_role("alert").filter(has_text="The network did not start").wait_for()
+        page.unroute("**/worker.js")
+        press(page, "Run it here, 20 MB")
+        line.filter(has_text="Done:").wait_for()
+        assert page.get_by_role("alert").inner_text() == ""
+        assert faults == []
+
+
 NAMELESS = """() => [...document.querySelectorAll(
   ".workbench :is(button, input, select, canvas[tabindex], pre[tabindex])")]
   .filter((element) => element.checkVisibility())
@@ -459,7 +474,7 @@ NAMELESS = """() => [...document.querySelectorAll(
 
 
 @pytest.mark.pages
-def test_a_link_sets_the_controls_and_all_of_them_have_names(opened, site):
+def test_a_link_sets_the_controls_and_all_of_them_have_names(opened, site, prior):
     link = "ilvr.html#workbench?method=ddnm&picture=Paine&shape=eyes&eta=0.5&steps=10&tone=mono"
     with opened(site[0] + link, width=320, color_scheme="dark") as (page, faults):
         ready(page)
@@ -475,6 +490,13 @@ def test_a_link_sets_the_controls_and_all_of_them_have_names(opened, site):
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
         press(page, "Copy a link to these settings")
         page.wait_for_function("() => location.hash.includes('eta=0.5')")
+        page.get_by_label("method", exact=True).select_option("fuzzy")
+        page.get_by_label("m is", exact=True).select_option("run")
+        share = page.get_by_role("slider", name="m", exact=True)
+        share.press("Home")
+        for _ in range(5):
+            share.press("ArrowRight")
+        assert share.get_attribute("aria-valuetext") == f"0.5\nσ_y {prior.variance**0.5:.2g}"
         page.get_by_label("method", exact=True).select_option("ilvr")
         small = saved(page, "small.png")
         assert small.shape == (8, 8, 3)

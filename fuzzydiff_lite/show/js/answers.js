@@ -71,7 +71,7 @@ class Engine {
       this.begin();
     } else if (kind === "error" && (content.id ?? this.id) === this.id) {
       this.message = content.message;
-      this.set(this.state === "loading" ? "asleep" : this.state === "running" ? "ready" : this.state, "error");
+      this.set(content.id === undefined ? "asleep" : "ready", "error"); // one of no run is of the engine
     } else if (content.id === this.id && this.state === "running") this.hearRun(content, buffers.map(floatsOf));
   }
 

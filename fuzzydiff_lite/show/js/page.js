@@ -38,8 +38,8 @@ class PageModel {
       return none("To run the network, serve the book: python -m http.server in its folder, then open localhost:8000.");
     }
     if (!this.root) return none("To run the network, open this in the built book, or run the notebook.");
-    const answer = await fetch(new URL("live/live.json", this.root));
-    const facts = answer.ok && (await answer.json());
+    const answer = await fetch(new URL("live/live.json", this.root)).catch(() => ({ ok: false }));
+    const facts = answer.ok && (await answer.json()); // null where there is no npm
     if (!facts) return none("This book was built without the network: run make html where npm is to be had.");
     return { kind: "worker", bytes: facts.model.bytes + facts.wasm.bytes };
   }

@@ -63,9 +63,8 @@ class Workbench {
     this.results = new Results(spec.tint, actions, this.alert, this.line);
 
     const controls = controlsOf(spec);
-    const inside = (share) => 0 < share && share < 1;
-    const noise = (share) => (inside(share) ? `, σ_y ${Number(noiseOf(share, spec.variance).toPrecision(2))}` : "");
-    controls.share.text = (share) => `${share}${noise(share)}`;
+    const noise = (share) => (share ? Number(noiseOf(share, spec.variance).toPrecision(2)) : "∞");
+    controls.share.text = (share) => `${share}\nσ_y ${noise(share)}`;
     const options = Object.fromEntries(Object.entries(METHODS).map(([method, { name }]) => [method, name]));
     const choose = (method) => this.set({ method, eta: etaOf(method) });
     this.controls = { method: select({ name: "method", options }, at.method, choose) };
