@@ -318,6 +318,10 @@ def test_frames_come_at_once_and_a_run_when_it_is_asked_for(opened, site):
         assert "x̂" in page.locator(".film").inner_text()
         line.filter(has_text="Done: 58 calls in").wait_for()
         assert caption.inner_text() == "Restored here: Fuzzy conditioning, seed 1"
+        page.get_by_role("slider", name="m", exact=True).press("ArrowLeft")
+        assert caption.inner_text() == "Of other settings: press Run"
+        page.get_by_role("slider", name="m", exact=True).press("End")
+        assert caption.inner_text() == "Restored here: Fuzzy conditioning, seed 1"
         expected = pixels(box * y + (1 - box))
         assert np.array_equal(saved(page, "the result"), expected)
         assert saved(page, "it enlarged").shape == (256, 256, 3)

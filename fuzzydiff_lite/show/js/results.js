@@ -151,8 +151,16 @@ class Results {
   spread(answers, map) {
     const xs = answers.map(({ x }) => x);
     if (!xs.every(Boolean) || xs.length < 2) return "";
-    const [free, kept] = [0, 1].map((m) => spreadOf(xs, (i) => (map ? map[i] === m : m === 0))?.toFixed(2));
-    const parts = [free && (map ? `${free} where all is invented` : free), kept && `${kept} where all is kept`];
-    return `Only the noise differs. From black to white is 2; they differ by ${parts.filter(Boolean).join(", by ")}.`;
+    const places = [
+      ["where all is invented", (m) => m === 0],
+      ["where some is kept", (m) => m > 0 && m < 1],
+      ["where all is kept", (m) => m === 1],
+    ];
+    const spreads = map
+      ? places.map(([where, holds]) => [spreadOf(xs, (i) => holds(map[i])), where])
+      : [[spreadOf(xs, () => true), "in a pixel"]];
+    const found = spreads.filter(([spread]) => spread !== null);
+    const parts = found.map(([spread, where]) => `${spread.toFixed(2)} ${where}`);
+    return `Only the noise differs. From black to white is 2; they differ by ${parts.join(", by ")}.`;
   }
 }

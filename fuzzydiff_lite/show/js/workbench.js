@@ -149,6 +149,7 @@ class Workbench {
   // Runs, and what they give.
 
   press() {
+    if (!this.pictures.picture) return; // they are not there yet
     if (this.busy) this.engine.cancel();
     else this.run(1);
   }
@@ -258,7 +259,6 @@ class Workbench {
     const same = last && last.key === asked.key && last.picture === asked.picture;
     if (same && answer?.x && asked.map.every((value, i) => value === last.map[i])) {
       results.row.hidden = this.engine.answers.length < 2;
-      if (results.x === answer.x) return (results.stale = false);
       const caption = `Restored here: ${METHODS[method].name}, seed ${answer.seed}`;
       return results.showResult({ x: answer.x, given, map, film: answer.film, caption });
     }
@@ -268,6 +268,7 @@ class Workbench {
       if (frame.text) this.say(frame.text);
       return results.showResult({ x: frame.x, given, map, film: [], caption: "Computed beforehand" });
     }
+    results.draw({ frame: Infinity }); // where a run was cancelled, its last step was seen
     results.stale = Boolean(results.x);
     const run = this.engine.state === "absent" ? "" : ": press Run";
     results.caption.textContent = results.x ? `Of other settings${run}` : `Nothing made yet${run}`;
