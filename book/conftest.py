@@ -87,9 +87,11 @@ class Chapter(IPyNbFile):
         return message
 
     def keep(self) -> str:
-        """Write the executed notebook into the cache; returns its name, seconds and size."""
+        """Write the executed notebook into the cache; returns its name, seconds and size.
+
+        Without the state of its widgets: the pages show the HTML beside it.
+        """
         seconds = time.monotonic() - self.began
-        self.client.set_widgets_metadata()
         cache = get_cache(executed())
         record = cache.cache_notebook_bundle(
             CacheBundleIn(self.client.nb, str(self.path), data={"execution_seconds": seconds}),

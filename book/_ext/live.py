@@ -69,10 +69,12 @@ def made() -> Path:
 
 
 def lay(target: Path) -> None:
-    """Put into `target` all that a page needs; where npm fails, nothing, and a line says so."""
+    """Put into `target` all that a page needs; where npm fails, a `live.json` that says null."""
     shutil.rmtree(target, ignore_errors=True)
     if failed := install():
         print(f"The pages will show pictures, but not run the network: {failed}")
+        target.mkdir(parents=True)
+        (target / "live.json").write_text("null")
         return
     shutil.copytree(made(), target)
     for name in MODULES:

@@ -28,7 +28,7 @@ from fuzzydiff_lite.show.widgets import save_grid
 from fuzzydiff_lite.show.workbench import JS, MARKS, START, Workbench, faces, shape
 
 METHODS = ["fuzzy", "repaint", "ddnm", "ilvr", "ddim"]
-SETTINGS = (JS / "settings.js").read_text(encoding="utf-8")
+SETTINGS = "settings.js"
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_the_first_picture_is_that_of_the_first_settings(prior, method, in_javas
     spec = spec_of(made.to_html())
     _, data = spec["first"].split(",")
     first = to_tensor(Image.open(io.BytesIO(base64.b64decode(data))))
-    asked = in_javascript(SETTINGS, "(start) => requestOf(start)", spec["start"])
+    asked = in_javascript(SETTINGS, "({ requestOf }, start) => requestOf(start)", spec["start"])
     assert asked["settings"]["tone"] == "mono"
     y = faces()["Paine"]
     steps = sampler(prior, y, shape("box"), asked["method"], asked["settings"], Noise(0))
@@ -148,7 +148,7 @@ CASES = [
     start(method="ilvr", scale=16),
     start(method="ddim", eta=0.25, seed=2),
 ]
-WRITTEN = """(cases) => cases.map(([at, map]) => {
+WRITTEN = """({ callsOf, commandOf, pythonOf, requestOf, samplerMap }, cases) => cases.map(([at, map]) => {
   const request = requestOf(at);
   const used = Array.from(samplerMap(at, Float32Array.from(map)));
   return [request, used, commandOf(at), pythonOf(at), callsOf(at)];
@@ -201,7 +201,7 @@ def test_command_and_python_make_the_same(number, written, prior, tmp_path, monk
 
 
 def test_a_link_carries_what_is_shown_and_nothing_else(made, in_javascript):
-    script = """([cases, spec]) => cases.map((at) => {
+    script = """({ linkOf, readLink }, [cases, spec]) => cases.map((at) => {
       const link = linkOf(at, at.picture, at.shape);
       return [link, readLink(link, spec)];
     })"""
@@ -214,9 +214,8 @@ def test_a_link_carries_what_is_shown_and_nothing_else(made, in_javascript):
         assert ("m" in found) == (case["method"] == "fuzzy" and case["per"] == "fusion")
         assert ("until" in found) == (case["method"] == "ilvr")
     bad = "#workbench?method=dps&steps=7&picture=nobody&shape=nose&tone=red&x=1&J=3"
-    assert in_javascript(SETTINGS, "([hash, spec]) => readLink(hash, spec)", [bad, spec]) == {
-        "J": 3
-    }
+    script = "({ readLink }, [hash, spec]) => readLink(hash, spec)"
+    assert in_javascript(SETTINGS, script, [bad, spec]) == {"J": 3}
 
 
 # The page in a browser, with an engine that draws where m is low what is black for seed 0, white for others.

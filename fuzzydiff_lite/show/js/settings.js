@@ -143,3 +143,5 @@ function readLink(hash, spec) {
   }
   return found;
 }
+
+export { callsOf, commandOf, linkOf, pythonOf, readLink, requestOf, samplerMap }; // for tests
