@@ -1,8 +1,9 @@
-"""Sliders that work twice: live in Jupyter, and in the built page from precomputed frames."""
+"""Sliders over precomputed frames, in Jupyter and in the built page."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 import json
@@ -13,7 +14,8 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-import ipywidgets
+import anywidget
+import traitlets
 from PIL import Image
 from torch import Tensor
 
@@ -21,6 +23,9 @@ from .plots import picture as as_image
 
 Axes = Mapping[str, Sequence[float | str]]
 Compute = Callable[..., tuple[Tensor | Image.Image, str]]
+JS = Path(__file__).parent / "js"
+PARTS = ["controls.js", "explorer.js"]
+MODULE = "\n".join((JS / name).read_text(encoding="utf-8") for name in PARTS)
 
 
 class Grid(NamedTuple):
@@ -40,7 +45,7 @@ class Grid(NamedTuple):
 
 def label(value: float | str) -> str:
     """How a value is written: in the controls, in alternative texts and in files."""
-    return str(value) if isinstance(value, (str, bool)) else f"{value:g}"
+    return str(value) if _is_word(value) else f"{value:g}"
 
 
 def _labels(axes: Axes) -> dict[str, list[str]]:
@@ -80,7 +85,7 @@ def data_uri(kind: str, data: bytes) -> str:
 
 def make_grid(compute: Compute, axes: Axes) -> Grid:
     """Ask `compute` for every combination of values and pack the answers."""
-    frames = [compute(**dict(zip(axes, values))) for values in product(*axes.values())]
+    frames = [compute(**values) for values in _combinations(axes)]
     images = [as_image(given) for given, _ in frames]
     width, height = max(i.width for i in images), max(i.height for i in images)
     columns = math.ceil(math.sqrt(len(images) * height / width))
@@ -109,15 +114,14 @@ def save_grid(path: str | Path, compute: Compute, axes: Axes, **stamp: str) -> N
 def load_grid(path: str | Path, axes: Axes) -> Grid:
     """Read what `save_grid` wrote; ValueError where that is missing or its axes are not `axes`.
 
-    The page shows the baked frames; `compute` stays what the notebook runs live, so both must
-    show the same. The fuzzy chapter, whose frames `python -m studies.grids` bakes, runs a
-    few of its settings, with the axes of that file::
+    An explorer shows the baked frames; `compute` is what the notebook runs live, so both must
+    show the same. A chapter runs a few of its settings, with the axes of the file::
 
-        axes = {"picture": ["astronaut", "person 1", "person 2"]}
-        axes |= {"mask": ["box", "half", "stripes"]}
-        axes |= {"m": [0, 0.1, …, 1], "J": [1, 2, 3, 5, 10, 20]}
-        alt = "Restored with m = {m}, J = {J}, …"
-        Explorer(restore, axes, alt, start={"m": 1}, frames="data/fuzzy.json")
+        axes = {"picture": ["face 0", …], "mask": ["box", "half", "strokes"]}
+        axes |= {"n": [1, 2, 3, 4, 5, 10, 20]}
+        alt = "Left: {picture} with the mask {mask}. Right: …"
+        explorer = Explorer(restore, axes, alt, frames="data/resampling.json")
+        picture, text = explorer.at(mask="half", n=3)
     """
     path = Path(path)
     if not path.is_file() or not path.with_suffix(".webp").is_file():
@@ -130,133 +134,102 @@ def load_grid(path: str | Path, axes: Axes) -> Grid:
     return Grid(facts["axes"], facts["texts"], tile, columns, scale, sprite)
 
 
-class Explorer(ipywidgets.VBox):
-    """Move controls, see a picture and a line of numbers.
+class Explorer(anywidget.AnyWidget):
+    """Move controls, see a picture and a line of numbers: in Jupyter and in the built page.
 
     `compute(**values)` returns (picture, text): a tensor (3, H, W) or (1, 3, H, W) in [-1, 1]
     or a Pillow picture, and one line. `axes` names the controls: numbers make a slider, strings
     a select box. `alt` describes the picture, with the values in braces. `start` gives some
     controls their first value; the others begin with their first one.
 
-    Where a kernel runs, moving a control calls `compute`; answers are remembered. Displaying
-    the explorer computes every combination, unless `frames` names a file of `save_grid`, and
-    puts them into the output as HTML: the built page shows those.
+    Every combination is computed at once, so that moving a control never waits. `frames` names
+    a file of `save_grid` that has them already: then Jupyter has a box to tick, with which each
+    move asks `compute` too. Answers of `compute` are remembered.
 
     Raises ValueError for a value or name that the axes do not have, and what `compute` raises.
     """
 
+    _esm = MODULE
+    _css = (JS / "explorer.css").read_text(encoding="utf-8")
+    spec = traitlets.Dict().tag(sync=True)
+    live = traitlets.Bool().tag(sync=True)
+
     def __init__(
         self, compute: Compute, axes: Axes, alt: str, start: Mapping | None = None, frames=None
     ):
-        self._compute, self._alt, self._memo = compute, alt, {}
-        self._axes, self._labels = dict(axes), _labels(axes)
-        start = {name: values[0] for name, values in axes.items()} | dict(start or {})
-        self._check(start)
+        self._compute, self._axes, self._labels = functools.cache(compute), axes, _labels(axes)
+        self._start = self._chosen(
+            {name: values[0] for name, values in axes.items()}, start or {}
+        )
         if unknown := set(re.findall(r"\{(\w+)\}", alt)) - set(axes):
             raise ValueError(f"alt names {unknown}, the axes are {list(axes)}")
-        self._grid = load_grid(frames, axes) if frames is not None else None
-        self._controls = {name: _control(name, axes[name], start[name]) for name in axes}
-        self._frame, self._line = ipywidgets.HTML(), ipywidgets.HTML()
-        super().__init__([*self._controls.values(), self._frame, self._line])
-        if self._grid is None:
-            self._show(*self._answer(**self.values))
-        else:
-            self._show(*self._baked(self._index(self.values)), self._grid.scale)
-        self._listening = True
-        for control in self._controls.values():
-            control.observe(self._moved, "value")
+        live = frames is not None
+        self._grid = load_grid(frames, axes) if live else make_grid(self._compute, axes)
+        numbers = [name for name, values in axes.items() if not any(map(_is_word, values))]
+        start = _combinations(axes).index(self._start)
+        spec = self._grid._asdict() | {"alt": alt, "start": start, "sliders": numbers}
+        spec["sprite"] = data_uri("webp", self._grid.sprite)
+        super().__init__(spec=spec, live=live)
+        self.on_msg(lambda _, content, buffers: self._answer(content["frame"]))
 
-    @property
-    def values(self) -> dict:
-        """Where the controls stand."""
-        return {name: control.value for name, control in self._controls.items()}
+    def at(self, **values) -> tuple[Tensor | Image.Image, str]:
+        """What `compute` returns there; controls not named are where they were at first.
 
-    def set(self, **values) -> None:
-        """Move controls as a reader would.
-
-        Raises what `compute` raises, and ValueError for an unknown value.
+        It moves nothing that is seen. Raises what `compute` raises, and ValueError for an
+        unknown value.
         """
-        self._check(values)
-        self._listening = False  # until all stand where they should
-        for name, value in values.items():
-            control = self._controls[name]
-            control.value = dict(control.options)[label(value)]
-        self._listening = True
-        self._moved()
+        return self._compute(**self._chosen(self._start, values))
 
-    def _check(self, values):
+    def _chosen(self, others, values):
+        """The values as `axes` has them: 1.0 where 1 is given."""
         for name, value in values.items():
             if label(value) not in self._labels.get(name, ()):
                 raise ValueError(f"{name} = {value!r} is not in the axes {self._labels}")
+        index = {name: self._labels[name].index(label(value)) for name, value in values.items()}
+        return others | {name: self._axes[name][i] for name, i in index.items()}
 
-    def _moved(self, change=None):
-        if not self._listening:
-            return
+    def _answer(self, frame):
+        """Tell the views a frame that they ask for, or what went wrong."""
         try:
-            answer = self._answer(**self.values)
+            given, text = self._compute(**_combinations(self._axes)[frame])
         except Exception as error:
-            kind, text = type(error).__name__, html.escape(str(error))
-            self._line.value = f"<p role='alert'><b>{kind}</b>: {text}</p>"
+            self.send({"frame": frame, "error": f"{type(error).__name__}: {error}"})
             raise
-        self._show(*answer)
-
-    def _answer(self, **values):
-        key = tuple(map(label, values.values()))
-        if key not in self._memo:
-            self._memo[key] = self._compute(**values)
-        return self._memo[key]
-
-    def _show(self, given, text, scale=None):
-        self.picture, self.text = as_image(given), text
-        scale = scale or _enlargement(self.picture, given)
-        self._frame.value = self._img(self.picture, scale, self.values)
-        self._line.value = f"<p aria-live='polite'>{html.escape(text)}</p>"
-
-    def _img(self, image, scale, values):
-        alt = re.sub(r"\{(\w+)\}", lambda found: label(values[found[1]]), self._alt)
-        alt = html.escape(alt)
-        size = f"width='{scale * image.width}' height='{scale * image.height}'"
-        look = "max-width:100%;height:auto" + ";image-rendering:pixelated" * (scale > 1)
-        src = data_uri("webp", webp(image, lossless=True))
-        return f"<img class='fallback' src='{src}' alt='{alt}' {size} style='{look}'>"
-
-    def _index(self, values):
-        index = 0
-        for name, labels in self._labels.items():
-            index = index * len(labels) + labels.index(label(values[name]))
-        return index
-
-    def _baked(self, index):
-        width, height = self._grid.tile
-        sprite = Image.open(io.BytesIO(self._grid.sprite)).convert("RGB")
-        left, top = index % self._grid.columns * width, index // self._grid.columns * height
-        return sprite.crop((left, top, left + width, top + height)), self._grid.texts[index]
+        picture = webp(as_image(given), lossless=True)
+        self.send({"frame": frame, "text": text}, [picture])
 
     def to_html(self) -> str:
-        """The explorer of the built page: all frames, the present one as a fallback."""
-        self._grid = self._grid or make_grid(self._answer, self._axes)
-        start = self._index(self.values)
-        image, text = self._baked(start)
-        spec = self._grid._asdict() | {"alt": self._alt, "start": start}
-        spec["sprite"] = data_uri("webp", self._grid.sprite)
-        slider = ipywidgets.SelectionSlider
-        spec["sliders"] = [name for name, c in self._controls.items() if isinstance(c, slider)]
-        picture = self._img(image, self._grid.scale, self.values)
-        fallback = f"{picture}<p><span>{html.escape(text)}</span></p>"
-        return f"<fuzzy-explorer data-spec='{attribute(spec)}'>{fallback}</fuzzy-explorer>"
+        """The explorer of the built page, script and style inside; without scripts, its start."""
+        grid, start = self._grid, self.spec["start"]
+        (width, height), sprite = grid.tile, Image.open(io.BytesIO(grid.sprite)).convert("RGB")
+        left, top = start % grid.columns * width, start // grid.columns * height
+        image = sprite.crop((left, top, left + width, top + height))
+        alt = re.sub(r"\{(\w+)\}", lambda n: label(self._start[n[1]]), self.spec["alt"])
+        look = "pixels" if grid.scale > 1 else ""
+        fallback = (
+            f"<img class='fallback {look}' src='{data_uri('webp', webp(image, lossless=True))}' "
+            f"alt='{html.escape(alt)}' width='{grid.scale * width}' "
+            f"height='{grid.scale * height}'><p>{html.escape(grid.texts[start])}</p>"
+        )
+        return (
+            f"<style>{self._css}</style><fuzzy-explorer class='explorer' "
+            f"data-spec='{attribute(self.spec)}'>{fallback}</fuzzy-explorer>"
+            f"<script type='module'>{self._esm}</script>"
+        )
+
+    def __repr__(self) -> str:
+        where = ", ".join(f"{name} = {label(value)}" for name, value in self._start.items())
+        return f"Explorer({where}): {self._grid.texts[self.spec['start']]}"
 
     def _repr_mimebundle_(self, **kwargs):
-        where = ", ".join(f"{name} = {label(value)}" for name, value in self.values.items())
-        bundle = super()._repr_mimebundle_(**kwargs)
-        plain = f"Explorer({where}): {self.text}"
-        return bundle | {"text/html": self.to_html(), "text/plain": plain}
+        bundle, metadata = super()._repr_mimebundle_(**kwargs)
+        return bundle | {"text/html": self.to_html()}, metadata
 
 
-def _control(name, values, value):
-    """A slider for numbers, a select box for words; `value` may be 1 for 1.0."""
-    options = [(label(v), v) for v in values]
-    look = {"description": name, "style": {"description_width": "initial"}}
-    look |= {"options": options, "value": dict(options)[label(value)]}
-    if any(isinstance(v, (str, bool)) for v in values):
-        return ipywidgets.Dropdown(**look)
-    return ipywidgets.SelectionSlider(continuous_update=False, **look)
+def _combinations(axes: Axes) -> list[dict]:
+    """The values of every frame, in the order of frames: the last axis runs fastest."""
+    return [dict(zip(axes, values)) for values in product(*axes.values())]
+
+
+def _is_word(value):
+    return isinstance(value, (str, bool))

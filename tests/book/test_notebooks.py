@@ -20,7 +20,7 @@ NAMES = "Python 3", "Python 3 (ipykernel)"  # the second as JupyterLab saves it
 LONGEST_CELL = 18  # lines of code
 LONGEST_LINE = 96  # characters: what a page shows on a laptop, see book/_static/page.css
 SHORTEST_ALT = 40  # characters
-DRIVES = {"Explorer": "set", "Workbench": "run"}  # what a hidden cell must call on each
+DRIVES = {"Explorer": "at", "Workbench": "run"}  # what a hidden cell must call on each
 
 
 def faults(notebook) -> list[str]:
@@ -116,7 +116,7 @@ def test_notebook(path):
 CODE = {
     "c02": "x = 1\nassert x == 1",
     "c03": "explorer = widgets.Explorer(lambda m: show(m), {'m': [0, 1]})\nexplorer",
-    "c04": "explorer.set(m=1)",
+    "c04": "explorer.at(m=1)",
 }
 
 
@@ -169,14 +169,14 @@ UNDRIVEN = "c03: no remove-cell after it calls "
         ),
         (lambda n: n.cells[1].metadata.mystnb.image.update(alt="short"), SHORT_ALT),
         (lambda n: n.cells[1].metadata.mystnb.pop("image"), SHORT_ALT),
-        (lambda n: n.cells[3].metadata.pop("tags"), UNDRIVEN + "explorer.set("),
-        (lambda n: n.cells[3].update(source="other.set(m=1)"), UNDRIVEN + "explorer.set("),
-        (lambda n: n.cells[2].update(source="Explorer(f, {})"), UNDRIVEN + "Explorer.set("),
+        (lambda n: n.cells[3].metadata.pop("tags"), UNDRIVEN + "explorer.at("),
+        (lambda n: n.cells[3].update(source="other.at(m=1)"), UNDRIVEN + "explorer.at("),
+        (lambda n: n.cells[2].update(source="Explorer(f, {})"), UNDRIVEN + "Explorer.at("),
         (
             lambda n: n.cells[2].update(source="bench = Workbench()"),
             UNDRIVEN + "bench.run(",
         ),
-        (lambda n: n.cells.insert(2, n.cells.pop(3)), UNDRIVEN + "explorer.set("),
+        (lambda n: n.cells.insert(2, n.cells.pop(3)), UNDRIVEN + "explorer.at("),
     ],
 )
 def test_a_fault_is_found(good, damage, fault):

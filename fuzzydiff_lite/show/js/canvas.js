@@ -1,19 +1,6 @@
 // Pictures on canvases, and the map m, painted on one.
 const ZOOM = 8; // pixels of a canvas for one of the picture
 
-const make = (tag, properties = {}, ...children) => {
-  const { aria = {}, on = {}, data = {}, ...rest } = properties;
-  const element = Object.assign(document.createElement(tag), rest);
-  for (const [name, value] of Object.entries(aria)) element.setAttribute(name === "role" ? name : `aria-${name}`, value);
-  for (const [name, act] of Object.entries(on)) element.addEventListener(name, act);
-  Object.assign(element.dataset, data);
-  element.append(...children);
-  return element;
-};
-
-const button = (text, act, properties = {}) =>
-  make("button", { type: "button", textContent: text, on: { click: act }, ...properties });
-
 const blankCanvas = (side = SIZE * ZOOM, properties = {}) => make("canvas", { width: side, height: side, ...properties });
 
 /** The picture file in a data URI, decoded beside the page's own work. */

@@ -1,4 +1,17 @@
-// Controls: sliders over stops, lists and check boxes in rows of name, control, value; groups of them.
+// Elements, and controls: sliders over stops, lists and check boxes in rows of name, control, value; groups of them.
+
+const make = (tag, properties = {}, ...children) => {
+  const { aria = {}, on = {}, data = {}, ...rest } = properties;
+  const element = Object.assign(document.createElement(tag), rest);
+  for (const [name, value] of Object.entries(aria)) element.setAttribute(name === "role" ? name : `aria-${name}`, value);
+  for (const [name, act] of Object.entries(on)) element.addEventListener(name, act);
+  Object.assign(element.dataset, data);
+  element.append(...children);
+  return element;
+};
+
+const button = (text, act, properties = {}) =>
+  make("button", { type: "button", textContent: text, on: { click: act }, ...properties });
 
 /** A slider over `values`; `text(value)` is what it shows of one. `act(value)` hears it, `put(value)` moves it. */
 function slider({ name, values, hint = "", text = String }, value, act) {
