@@ -18,7 +18,8 @@ import pytest
 pytestmark = pytest.mark.pages
 
 BOOK = Path(__file__).parents[2] / "book"
-CHAPTER = "fuzzy/fuzzy.ipynb"
+CHAPTER = "restoring/repaint.ipynb"
+NEEDED = ["shown, n_values =", "def edge("]  # in cells that the explorer's own need
 TOKEN = "0123456789"
 OPTIONS = ["--no-browser", "--allow-root", "--port=0", f"--IdentityProvider.token={TOKEN}"]
 OPTIONS += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
@@ -26,11 +27,14 @@ SECONDS = 60  # for JupyterLab to start, for a kernel to run a cell: on a busy m
 
 
 def excerpt(notebook):
-    """A chapter's text on what it needs, its first cell, its explorer and the cell before that."""
+    """A chapter's text on what it needs, its first cell, its explorer and the cells before it
+    that this needs.
+    """
     text = next(cell for cell in notebook.cells if "```{admonition}" in cell.source)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     (at,) = (i for i, cell in enumerate(code) if re.search(r"\bExplorer\(", cell.source))
-    cells = [text, code[0], code[at - 1], code[at]]
+    needed = [cell for part in NEEDED for cell in code if part in cell.source]
+    cells = [text, code[0], *needed, code[at - 1], code[at]]
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
 
 
@@ -72,22 +76,25 @@ class Shown:
     """The explorer that a cell shows."""
 
     def __init__(self, page):
-        self.widget = page.locator(".widget-vbox")
-        self.picture, self.line = self.widget.locator("img"), self.widget.locator("p")
+        self.explorer = page.locator(".explorer")
+        self.canvas, self.line = self.explorer.locator("canvas"), self.explorer.locator(".line")
+        self.live = self.explorer.get_by_role("checkbox", name="live")
+        self.slider = self.explorer.get_by_role("slider", name="n", exact=True)
 
-    def move(self, name, key, alt):
-        """Press a key on a slider; returns what the kernel then shows: picture and line."""
-        slider = self.widget.locator(".widget-slider").filter(has_text=name)
-        slider.get_by_role("slider").press(key)
-        return self.read(alt)
+    def read(self, n):
+        """Picture and line, whose description and control both say n."""
+        self.explorer.locator(f"canvas[aria-label$='with n = {n}.']").wait_for()
+        assert self.slider.get_attribute("aria-valuetext") == str(n)
+        assert self.explorer.get_by_role("alert").inner_text() == ""
+        return self.canvas.evaluate("(canvas) => canvas.toDataURL()"), self.line.inner_text()
 
-    def read(self, alt):
-        """The picture whose alternative text ends so, and the line under it."""
-        self.widget.locator(f"img[alt$='{alt}']").wait_for()
-        return self.picture.get_attribute("src"), self.line.inner_text()
+    def computed(self, n):
+        """The same when the kernel has answered."""
+        self.explorer.get_by_text("computed in").wait_for()
+        return self.read(n)
 
 
-def test_sliders_for_m_and_J_move_picture_and_text(opened, tmp_path):
+def test_a_slider_moves_picture_and_text_at_once_and_live(opened, tmp_path):
     book, home = tmp_path / "book", tmp_path / "home"
     (book / CHAPTER).parent.mkdir(parents=True)
     home.mkdir()
@@ -101,13 +108,17 @@ def test_sliders_for_m_and_J_move_picture_and_text(opened, tmp_path):
             assert box.inner_text().startswith("You need / You will")
             run_all(page)
             shown = Shown(page)
-            first = shown.read("m = 1 outside the hole and J = 1.")
-            trusting_less = shown.move("m", "ArrowLeft", "m = 0.9 outside the hole and J = 1.")
-            twice = shown.move("J", "ArrowRight", "m = 0.9 outside the hole and J = 2.")
-            pictures, lines = zip(first, trusting_less, twice)
-            assert len(set(pictures)) == 3
-            assert "outside exact; 20 network calls" in lines[0]
-            assert re.search(r"outside \d+\.\d dB; 20 network calls", lines[1])
-            assert re.search(r"outside \d+\.\d dB; 39 network calls", lines[2])
+            seen = {("once", 1): shown.read(1)}
+            shown.slider.press("ArrowRight")
+            seen["once", 2] = shown.read(2)
+            shown.live.check()
+            seen["live", 2] = shown.computed(2)
+            shown.slider.press("ArrowDown")  # which in JupyterLab leads to the next cell
+            seen["live", 1] = shown.computed(1)
+            assert page.evaluate("document.activeElement.type") == "range"
+            pictures, lines = zip(*seen.values())
+            assert len(set(pictures)) == 4
+            calls = [re.search(r"(\d+) network calls", line)[1] for line in lines]
+            assert calls == ["25", "49", "49", "25"]
             # what other pages define, MyST does not find
             assert [fault for fault in faults if "Cross reference target" not in fault] == []

@@ -198,7 +198,7 @@ ANSWER = """async ([content, file]) => {
   const bytes = file && Uint8Array.from(atob(file), (c) => c.charCodeAt(0));
   await hear(content, bytes ? [new DataView(bytes.buffer)] : []);
   const [r, g, b] = document.querySelector("canvas").getContext("2d").getImageData(4, 4, 1, 1).data;
-  return [r, document.querySelector(".line").innerText, document.querySelector(".state").value];
+  return [r, document.querySelector(".line").innerText, document.querySelector("output:not([aria-live])").value];
 }"""
 
 
@@ -217,7 +217,7 @@ def test_a_view_asks_for_one_frame_at_a_time_and_then_the_last(opened, tmp_path,
         slider, line, state = (
             page.get_by_role("slider", name="J"),
             page.locator(".line"),
-            page.locator(".state"),
+            page.locator("output:not([aria-live])"),
         )
         slider.press("ArrowRight")
         assert line.inner_text() == "m 1 <box> 2" and page.evaluate("sent") == []

@@ -10,12 +10,14 @@ class Explorer {
       rest = Math.floor(rest / labels.length);
     }
     const [width, height] = this.spec.tile;
-    this.canvas = make("canvas", { width, height, className: this.spec.scale > 1 ? "pixels" : "", aria: { role: "img" } });
+    const className = this.spec.scale > 1 ? "pixels" : "";
+    this.canvas = make("canvas", { width, height, className, aria: { role: "img" } });
     this.canvas.style.width = `${this.spec.scale * width}px`;
     const longest = this.spec.texts.reduce((a, b) => (b.length > a.length ? b : a)); // keeps its room free
     this.line = make("span");
     this.alert = make("p", { aria: { role: "alert" } });
-    const controls = make("div", { className: "controls" }, ...Object.keys(this.at).map((name) => this.control(name)));
+    const names = Object.keys(this.spec.axes);
+    const controls = make("div", { className: "controls" }, ...names.map((name) => this.control(name)));
     if (model.get("live")) controls.append(this.liveBox());
     const line = make("p", { className: "line", data: { longest }, aria: { live: "polite" } }, this.line);
     this.parts = [controls, this.canvas, line, this.alert];
@@ -28,19 +30,21 @@ class Explorer {
     const labels = this.spec.axes[name];
     const values = [...labels.keys()];
     const act = (position) => this.move(name, Number(position));
-    if (this.spec.sliders.includes(name)) return slider({ name, values, text: (i) => labels[i] }, this.at[name], act).element;
-    return select({ name, options: { ...labels } }, this.at[name], act).element;
+    const made = this.spec.sliders.includes(name)
+      ? slider({ name, values, text: (i) => labels[i] }, this.at[name], act)
+      : select({ name, options: { ...labels } }, this.at[name], act);
+    return made.element;
   }
 
   /** Whether the kernel computes what is chosen, and how far it is. */
   liveBox() {
-    this.state = make("output", { className: "state" });
+    this.state = make("output");
     const act = (live) => {
       Object.assign(this, { live, asked: null });
       this.show();
     };
-    const { element } = check({ name: "live", hint: "compute what I choose" }, false, act);
-    element.append(this.state);
+    const { element } = check({ name: "live", hint: "compute " }, false, act);
+    element.lastChild.append(this.state);
     return element;
   }
 
