@@ -157,10 +157,10 @@ class Explorer(anywidget.AnyWidget):
     def __init__(
         self, compute: Compute, axes: Axes, alt: str, start: Mapping | None = None, frames=None
     ):
-        self._compute, self._axes, self._labels = functools.cache(compute), axes, _labels(axes)
-        self._start = self._chosen(
-            {name: values[0] for name, values in axes.items()}, start or {}
-        )
+        self._compute = functools.cache(compute)
+        self._axes, self._labels = dict(axes), _labels(axes)
+        self._start = {name: values[0] for name, values in axes.items()}
+        self._start = self._moved(start or {})
         if unknown := set(re.findall(r"\{(\w+)\}", alt)) - set(axes):
             raise ValueError(f"alt names {unknown}, the axes are {list(axes)}")
         live = frames is not None
@@ -178,15 +178,16 @@ class Explorer(anywidget.AnyWidget):
         It moves nothing that is seen. Raises what `compute` raises, and ValueError for an
         unknown value.
         """
-        return self._compute(**self._chosen(self._start, values))
+        return self._compute(**self._moved(values))
 
-    def _chosen(self, others, values):
-        """The values as `axes` has them: 1.0 where 1 is given."""
+    def _moved(self, values):
+        """The start with other values, as `axes` has them: 1.0 where 1 is given."""
+        moved = dict(self._start)
         for name, value in values.items():
             if label(value) not in self._labels.get(name, ()):
                 raise ValueError(f"{name} = {value!r} is not in the axes {self._labels}")
-        index = {name: self._labels[name].index(label(value)) for name, value in values.items()}
-        return others | {name: self._axes[name][i] for name, i in index.items()}
+            moved[name] = self._axes[name][self._labels[name].index(label(value))]
+        return moved
 
     def _answer(self, frame):
         """Tell the views a frame that they ask for, or what went wrong."""

@@ -3,7 +3,8 @@
 
 class Explorer {
   constructor(model, el) {
-    Object.assign(this, { model, spec: model.get("spec"), asked: null, at: {} }); // at: name -> position on its axis
+    Object.assign(this, { model, spec: model.get("spec"), live: false, asked: null });
+    this.at = {}; // name -> position on its axis
     let rest = this.spec.start;
     for (const [name, labels] of Object.entries(this.spec.axes).reverse()) {
       this.at[name] = rest % labels.length; // frames are in the order of nested loops, the last axis innermost
