@@ -94,7 +94,8 @@ def in_javascript(request):
         page, site = request.getfixturevalue("browser").new_page(), "http://127.0.0.1/"
         page.route(site, lambda route: route.fulfill(content_type="text/html", body=""))
         page.route(
-            site + "*.js", lambda route: route.fulfill(path=JS / Path(route.request.url).name)
+            site + "**/*.js",
+            lambda route: route.fulfill(path=JS / route.request.url.removeprefix(site)),
         )
         page.goto(site)
         return page.evaluate(

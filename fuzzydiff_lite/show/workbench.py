@@ -23,9 +23,9 @@ from .engine import Engine, sampler
 from .widgets import Grid, attribute, data_uri, load_grid, webp
 
 JS = Path(__file__).parent / "js"
-SCRIPTS = ["settings", "canvas", "controls", "crop", "pictures", "answers", "results"]
-SCRIPTS += ["sharing", "workbench"]
-MODULE = "\n".join((JS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+OWN = ["settings", "canvas", "crop", "pictures", "answers", "results", "sharing", "workbench"]
+FILES = [JS / "controls.js", *(JS / f"workbench/{name}.js" for name in OWN)]
+MODULE = "\n".join(file.read_text(encoding="utf-8") for file in FILES)
 SIZE = 64  # pixels of the side of a picture
 TINT = (0, 114, 178)  # covers the picture where it is to be invented
 STAIN = (0.9, -0.6, -0.9)  # its colour, in [-1, 1]
@@ -134,7 +134,7 @@ class Workbench(anywidget.AnyWidget):
     """
 
     _esm = MODULE
-    _css = (JS / "workbench.css").read_text(encoding="utf-8")
+    _css = (JS / "workbench/workbench.css").read_text(encoding="utf-8")
     spec = traitlets.Dict().tag(sync=True)
     engine = traitlets.Dict({"kind": "kernel"}).tag(sync=True)
 
@@ -194,7 +194,7 @@ class Workbench(anywidget.AnyWidget):
 
     def to_html(self) -> str:
         """The built page's workbench, script and style inside; without scripts, its start."""
-        script = MODULE + (JS / "page.js").read_text(encoding="utf-8")
+        script = MODULE + (JS / "workbench/page.js").read_text(encoding="utf-8")
         start = self.spec["start"]
         tint = from_uint8(torch.tensor(TINT, dtype=torch.uint8))[None, :, None, None]
         clear = 0.2 + 0.8 * self._map

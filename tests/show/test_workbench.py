@@ -28,7 +28,7 @@ from fuzzydiff_lite.show.widgets import save_grid
 from fuzzydiff_lite.show.workbench import JS, MARKS, START, Workbench, faces, shape
 
 METHODS = ["fuzzy", "repaint", "ddnm", "ilvr", "ddim"]
-SETTINGS = "settings.js"
+SETTINGS = "workbench/settings.js"
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_notebook_shows_a_widget_and_the_page_of_it(made):
     spec = spec_of(page)
     assert spec == json.loads(json.dumps(made.spec))
     assert not set(re.findall(r"https?://[^\"'\s]*", page))
-    script = workbench.MODULE + (JS / "page.js").read_text(encoding="utf-8")
+    script = workbench.MODULE + (JS / "workbench/page.js").read_text(encoding="utf-8")
     named = r"^(?:const|class|(?:async )?function\*?) (\w+)"
     names = re.findall(named, script, re.MULTILINE)
     assert len(names) == len(set(names)) > 30

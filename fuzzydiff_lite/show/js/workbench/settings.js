@@ -1,5 +1,5 @@
 // What can be set, which method has it, and how the same run is written as a command and in Python.
-// The first part of the workbench, which fuzzydiff_lite/show/workbench.py joins in its order; it knows no page.
+// A part of the workbench, which fuzzydiff_lite/show/workbench.py joins in its order; it knows no page.
 const SIZE = 64; // pixels of the side of a picture
 const PIXELS = SIZE * SIZE;
 
