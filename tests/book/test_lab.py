@@ -1,4 +1,4 @@
-"""A chapter in JupyterLab, with a kernel: its explorer moves, and its boxes are boxes.
+"""Chapters in JupyterLab, with a kernel: explorer and workbench move, and boxes are boxes.
 
 `make test` runs this last, with the checks of the pages.
 """
@@ -18,7 +18,7 @@ import pytest
 pytestmark = pytest.mark.pages
 
 BOOK = Path(__file__).parents[2] / "book"
-CHAPTER = "restoring/repaint.ipynb"
+EXPLORER, WORKBENCH = "restoring/repaint.ipynb", "fuzzy/fuzzy.ipynb"
 NEEDED = ["shown, n_values =", "def edge("]  # in cells that the explorer's own need
 TOKEN = "0123456789"
 OPTIONS = ["--no-browser", "--allow-root", "--port=0", f"--IdentityProvider.token={TOKEN}"]
@@ -26,16 +26,27 @@ OPTIONS += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
 SECONDS = 60  # for JupyterLab to start, for a kernel to run a cell: on a busy machine
 
 
-def excerpt(notebook):
-    """A chapter's text on what it needs, its first cell, its explorer and the cells before it
-    that this needs.
-    """
-    text = next(cell for cell in notebook.cells if "```{admonition}" in cell.source)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+def with_explorer(code):
+    """The imports, the explorer and the cells before it that this needs."""
+    imports = next(cell for cell in code if "load_prior" in cell.source)
     (at,) = (i for i, cell in enumerate(code) if re.search(r"\bExplorer\(", cell.source))
     needed = [cell for part in NEEDED for cell in code if part in cell.source]
-    cells = [text, code[0], *needed, code[at - 1], code[at]]
-    return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+    return [imports, *needed, code[at - 1], code[at]]
+
+
+def with_workbench(code):
+    """The workbench, which needs nothing before it."""
+    return [cell for cell in code if re.search(r"\bWorkbench\(", cell.source)]
+
+
+def write_excerpt(folder, chapter, part):
+    """Put a chapter's text on what it needs, and that part of its code, into a folder."""
+    notebook = nbformat.read(BOOK / chapter, as_version=4)
+    text = next(cell for cell in notebook.cells if "```{admonition}" in cell.source)
+    cells = part([cell for cell in notebook.cells if cell.cell_type == "code"])
+    notebook.cells = [text, *cells]
+    (folder / chapter).parent.mkdir(parents=True)
+    nbformat.write(notebook, folder / chapter)
 
 
 @contextmanager
@@ -94,31 +105,69 @@ class Shown:
         return self.read(n)
 
 
-def test_a_slider_moves_picture_and_text_at_once_and_live(opened, tmp_path):
-    book, home = tmp_path / "book", tmp_path / "home"
-    (book / CHAPTER).parent.mkdir(parents=True)
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of JupyterLab on the two excerpts."""
+    folder = tmp_path_factory.mktemp("lab")
+    book, home = folder / "book", folder / "home"
+    write_excerpt(book, EXPLORER, with_explorer)
+    write_excerpt(book, WORKBENCH, with_workbench)
     home.mkdir()
     (book / "data").symlink_to(BOOK / "data")
-    nbformat.write(excerpt(nbformat.read(BOOK / CHAPTER, as_version=4)), book / CHAPTER)
-    with jupyter_lab(book, home) as lab:
-        url = f"{lab}/tree/{CHAPTER}?token={TOKEN}"
-        with opened(url) as (page, faults):
+    with jupyter_lab(book, home) as address:
+        yield address
+
+
+@pytest.fixture
+def run_in_lab(opened, lab):
+    """`with run_in_lab(chapter) as page`: its page after "Run All Cells", without faults."""
+
+    @contextmanager
+    def run_in_lab(chapter):
+        with opened(f"{lab}/tree/{chapter}?token={TOKEN}") as (page, faults):
             page.set_default_timeout(1000 * SECONDS)
-            box = page.locator(".jp-MarkdownCell .myst-admonition")
-            assert box.inner_text().startswith("You need / You will")
             run_all(page)
-            shown = Shown(page)
-            seen = {("once", 1): shown.read(1)}
-            shown.slider.press("ArrowRight")
-            seen["once", 2] = shown.read(2)
-            shown.live.check()
-            seen["live", 2] = shown.computed(2)
-            shown.slider.press("ArrowDown")  # which in JupyterLab leads to the next cell
-            seen["live", 1] = shown.computed(1)
-            assert page.evaluate("document.activeElement.type") == "range"
-            pictures, lines = zip(*seen.values())
-            assert len(set(pictures)) == 4
-            calls = [re.search(r"(\d+) network calls", line)[1] for line in lines]
-            assert calls == ["25", "49", "49", "25"]
+            yield page
             # what other pages define, MyST does not find
             assert [fault for fault in faults if "Cross reference target" not in fault] == []
+
+    return run_in_lab
+
+
+def test_a_slider_moves_picture_and_text_at_once_and_live(run_in_lab):
+    with run_in_lab(EXPLORER) as page:
+        box = page.locator(".jp-MarkdownCell .myst-admonition")
+        assert box.inner_text().startswith("You need / You will")
+        shown = Shown(page)
+        seen = {("once", 1): shown.read(1)}
+        shown.slider.press("ArrowRight")
+        seen["once", 2] = shown.read(2)
+        shown.live.check()
+        seen["live", 2] = shown.computed(2)
+        shown.slider.press("ArrowDown")  # which in JupyterLab leads to the next cell
+        seen["live", 1] = shown.computed(1)
+        assert page.evaluate("document.activeElement.type") == "range"
+        pictures, lines = zip(*seen.values())
+        assert len(set(pictures)) == 4
+        calls = [re.search(r"(\d+) network calls", line)[1] for line in lines]
+        assert calls == ["25", "49", "49", "25"]
+
+
+def test_sliders_for_m_and_J_move_the_workbench_and_the_kernel_runs_it(run_in_lab):
+    with run_in_lab(WORKBENCH) as page:
+        bench, pictures = page.locator(".workbench"), []
+        hero, caption = bench.locator("canvas.hero"), bench.locator("figure.result figcaption")
+
+        def see(words):
+            caption.get_by_text(words).wait_for()
+            pictures.append(hero.evaluate("(canvas) => canvas.toDataURL()"))
+
+        see("Computed beforehand")
+        bench.get_by_role("slider", name="m", exact=True).press("ArrowLeft")
+        bench.get_by_role("slider", name="J", exact=True).press("Home")
+        see("Computed beforehand")
+        bench.get_by_role("button", name="Run", exact=True).click()
+        see("Restored here")
+        assert len(set(pictures)) == 3
+        done = bench.locator(".line").get_by_text(re.compile(r"Done: 20 calls in \d+\.\d s\."))
+        assert done.is_visible()
