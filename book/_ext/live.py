@@ -18,19 +18,27 @@ PACKAGES = ROOT / "node_modules"
 RUNTIME = PACKAGES / "onnxruntime-web/dist"
 JS = ROOT / "fuzzydiff_lite/show/js"
 MODULES = ["worker.js", "download.js", "samplers.js", "noise.js"]
-MADE_OF = ["fuzzydiff_lite/assets/faces64.safetensors", "fuzzydiff_lite/networks/export.py"]
+MADE_OF = ["fuzzydiff_lite/assets/faces64.safetensors", "fuzzydiff_lite/networks"]
+MADE_OF += ["fuzzydiff_lite/priors", "fuzzydiff_lite/schedule.py", "requirements.lock"]
 MADE_OF += ["package-lock.json", "book/_ext/live.py"]
 
 
 def install() -> str:
     """Have npm bring the packages of package-lock.json; returns what went wrong, if anything."""
-    wanted, installed = ROOT / "package-lock.json", PACKAGES / ".package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
+    if packages(PACKAGES / ".package-lock.json") == packages(ROOT / "package-lock.json"):
         return ""
     options = {"cwd": ROOT, "capture_output": True, "text": True}
     ended = npm(["ci"], return_completed_process=True, **options)
     errors = [line for line in ended.stderr.splitlines() if line.startswith("npm error")]
     return [*errors, f"npm ended with {ended.returncode}"][0] if ended.returncode else ""
+
+
+def packages(lock: Path) -> dict[str, str]:
+    """The versions in a lock file of npm; none where there is no file."""
+    if not lock.exists():
+        return {}
+    entries = json.loads(lock.read_text())["packages"].items()
+    return {name: entry["version"] for name, entry in entries if name}
 
 
 def make(folder: Path) -> None:

@@ -36,6 +36,8 @@ def sampler(
         how = {"walk": walk, "noise": noise}
         if method == "fuzzy":
             share, how["rescale"] = own.pop("share"), own.pop("rescale")
+            if share and prior.variance is None:
+                raise ValueError("a share of the run needs a prior whose variance is known")
             made = samplers.fuzzy(
                 prior, y, m, variance=prior.variance if share else None, **how
             )
@@ -102,9 +104,9 @@ class Engine:
     def _ready(self, stop, content, buffers):
         prior = self._prior
         x = torch.zeros(1, *prior.shape, device=prior.device)
-        prior.x0(x, 500)  # the first call is slower
+        prior.x0(x, 500).cpu()  # the first call is slower
         begin = time.perf_counter()
-        prior.x0(x, 500)
+        prior.x0(x, 500).cpu()
         ms = 1000 * (time.perf_counter() - begin)
         engine = f"PyTorch on {prior.device.type}"
         self._send({"kind": "ready", "engine": engine, "call_ms": ms}, [])

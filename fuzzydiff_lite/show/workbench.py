@@ -54,6 +54,7 @@ START = {
     "until": 0,
 }
 ONCE = ("ddnm", "ilvr", "ddim")  # methods that walk each step once unless told
+METHODS = ("fuzzy", "repaint", *ONCE)
 REAL = "A real person, whom the prior has not seen in training"
 LONDON = f"{REAL}: Face Research Lab London Set, CC BY 4.0."
 DRAWN = "A person who does not exist: this prior drew the picture."
@@ -103,7 +104,16 @@ def weights(fusions: int = 20) -> list[float]:
     return [0.0, *(round(each / (1 + each), 2) for each in odds), 1.0]
 
 
-SHARES = [k / 10 for k in range(10)] + [0.99, 0.999, 1.0]  # the last show the fine detail
+STOPS = {  # of the sliders
+    "m": weights(),
+    "share": [k / 10 for k in range(10)] + [0.99, 0.999, 1.0],  # the last show the fine detail
+    "J": [1, 2, 3, 5, 10],
+    "steps": [5, 10, 20, 50],
+    "eta": [0.0, 0.25, 0.5, 0.85, 1.0],
+    "scale": [2, 4, 8, 16],
+    "until": [0, 50, 100, 200, 300, 400, 500, 700],
+    "seed": list(range(20)),
+}
 
 
 def request(start: dict) -> dict:
@@ -127,10 +137,11 @@ class Workbench(anywidget.AnyWidget):
     page runs the same in the browser. `method` is the one chosen at first: fuzzy, repaint,
     ddnm, ilvr or ddim. `frames` names a file of `save_grid` with the axes picture, mask, m and
     J, whose pictures, 20 steps with seed 0, are shown before anything runs. `start` replaces
-    some of `START`. `prior` takes the place of the shipped one, `load_prior()`. `pictures` are
-    the faces to pick, (1, 3, 64, 64) in [-1, 1] by name.
+    some of `START`, "tone" and "eta", by values of `STOPS`. `prior` takes the place of the
+    shipped one, `load_prior()`.
 
-    Raises ValueError for another method, start or frames.
+    The attribute `pictures` has the faces to pick, (1, 3, 64, 64) in [-1, 1] by name. Raises
+    ValueError for another method, start or frames.
     """
 
     _esm = MODULE
@@ -145,18 +156,17 @@ class Workbench(anywidget.AnyWidget):
         start: dict | None = None,
         prior: Prior | None = None,
     ):
-        known = ("fuzzy", "repaint", *ONCE)
-        if method not in known:
-            raise ValueError(f"method must be one of {', '.join(known)}, got {method!r}")
         self.pictures, self.prior = faces(), prior or load_prior()
-        usual = START | {"method": method, "eta": float(method != "ddim")}
-        usual |= {"J": 1} if method in ONCE else {}
-        start = self._moved(usual, start or {})
+        usual = START | {"tone": "colour", "J": 1 if method in ONCE else START["J"]}
+        start = self._moved(usual, {"method": method} | (start or {}))
+        for name, stops in STOPS.items():
+            if start[name] not in stops:
+                raise ValueError(f"{name} must be one of {stops}, got {start[name]}")
         self._given, self._map = self.pictures[start["picture"]], shape(start["shape"])
         spec = {"start": start, "pictures": _described(self.pictures), "shapes": SHAPES}
         spec["parts"] = PARTS
         spec |= {"marks": MARKS, "tint": TINT, "variance": self.prior.variance}
-        spec |= {"weights": weights(), "shares": SHARES}
+        spec["stops"] = STOPS
         if frames is not None:
             grid = _frames(frames)
             spec["frames"] = grid._asdict() | {"sprite": data_uri("webp", grid.sprite)}
@@ -170,25 +180,34 @@ class Workbench(anywidget.AnyWidget):
         """What *Run* gives where these controls are `moved` from the start: (1, 3, 64, 64).
 
         `map` (1, 1, 64, 64) in [0, 1] is painted in place of the shape. The controls of the
-        page stay where they are. Raises ValueError like `Workbench`, and what samplers raise.
+        page stay where they are, and need not have the values as stops. Raises ValueError like
+        `Workbench`, and what samplers raise.
         """
         start = self._moved(self.spec["start"], moved)
         return self._run(start, shape(start["shape"]) if map is None else map)
 
     def _moved(self, start, moved):
-        """A start with some of its controls moved."""
+        """A start with some of its controls moved; a picture moves its tone, a method its eta."""
+        if "picture" in moved:
+            start = start | {"tone": TONE.get(moved["picture"], "colour")}
+        if "method" in moved:
+            start = start | {"method": "", "eta": float(moved["method"] != "ddim")}
         if unknown := set(moved) - set(start):
             raise ValueError(f"a start has {', '.join(start)}, got {', '.join(unknown)}")
         start = start | moved
-        if start["picture"] not in self.pictures:
-            names = ", ".join(self.pictures)
-            raise ValueError(f"picture must be one of {names}, got {start['picture']!r}")
-        return start | {"tone": TONE.get(start["picture"], "colour")}
+        for name, known in {"picture": self.pictures, "method": METHODS}.items():
+            if start[name] not in known:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(known)}, got {start[name]!r}"
+                )
+        return start
 
     def _run(self, start, m):
         """The restored picture of a start and a painted map."""
         if start["method"] == "fuzzy":
             m = start["share" if start["per"] == "run" else "m"] * m
+        if start["method"] in ("repaint", "ddnm"):  # they keep a pixel, or they do not
+            m = (m == 1).float()
         y, noise = self.pictures[start["picture"]], Noise(start["seed"])
         return run(sampler(self.prior, y, m, start["method"], request(start), noise)).cpu()
 

@@ -22,12 +22,13 @@ def live(monkeypatch, tmp_path):
 
     for name in (*live.MADE_OF, "package.json", ".npmrc"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
     runtime = tmp_path / "node_modules/onnxruntime-web/dist"
     runtime.mkdir(parents=True)
     (runtime / "ort-wasm-simd-threaded.wasm").write_bytes(b"the wasm\n")
     (runtime / "ort.wasm.bundle.min.mjs").write_text("the runtime")
-    (tmp_path / "node_modules/.package-lock.json").touch()
+    shutil.copy(ROOT / "package-lock.json", tmp_path / "node_modules/.package-lock.json")
     shutil.copytree(live.JS, tmp_path / "js")
     for name in live.MODULES:
         (tmp_path / "js" / name).touch()
@@ -54,8 +55,8 @@ def test_the_folder_has_what_it_describes_and_is_made_once(live, tmp_path):
     made = (kept / "prior.onnx").stat().st_mtime_ns
     live.lay(folder)
     assert (kept / "prior.onnx").stat().st_mtime_ns == made
-    (tmp_path / "package-lock.json").write_text("{}")
-    (tmp_path / "node_modules/.package-lock.json").touch()
+    for lock in (tmp_path / "package-lock.json", tmp_path / "node_modules/.package-lock.json"):
+        lock.write_text('{"packages": {"": {}, "more": {"version": "1.0"}}}')
     live.lay(folder)
     assert kept not in list(live.CACHES.iterdir())  # only the newest is kept
 
