@@ -95,8 +95,9 @@ def shape(name: str) -> Tensor:
 def weights(fusions: int = 20) -> list[float]:
     """Weights of a fusion, each of which leaves visibly less of a difference than the last.
 
-    After `fusions` of them the share c^fusions, c = (1 - m) / sqrt(m^2 + (1 - m)^2), is left of
-    a difference from the given picture: 1, 0.9 … 0.1, 0. To two decimals.
+    What `fusions` of them leave of a difference from the given picture, c^fusions with
+    c = (1 - m) / sqrt(m^2 + (1 - m)^2), is 1, 0.9 … 0.1, 0 where the prior does not draw back
+    between them. To two decimals.
     Eq. (pull), book/fuzzy/fuzzy.
     """
     left = [tenths / 10 for tenths in range(9, 0, -1)]
