@@ -205,7 +205,7 @@ def test_a_link_carries_what_is_shown_and_nothing_else(made, in_javascript):
       const link = linkOf(at, at.picture, at.shape);
       return [link, readLink(link, spec)];
     })"""
-    spec = made.spec | {"weights": [0, 0.16, 0.2, 1]}
+    spec = made.spec | {"stops": made.spec["stops"] | {"m": [0, 0.16, 0.2, 1]}}
     cases = [case | {"J": 3, "steps": 50} for case in CASES]
     for case, (link, found) in zip(cases, in_javascript(SETTINGS, script, [cases, spec])):
         assert link.startswith("#workbench?method=") and len(link) < 200
@@ -213,9 +213,51 @@ def test_a_link_carries_what_is_shown_and_nothing_else(made, in_javascript):
         assert {"method", "picture", "shape", "steps", "seed", "tone"} <= set(found)
         assert ("m" in found) == (case["method"] == "fuzzy" and case["per"] == "fusion")
         assert ("until" in found) == (case["method"] == "ilvr")
-    bad = "#workbench?method=dps&steps=7&picture=nobody&shape=nose&tone=red&x=1&J=3"
+    bad = (
+        "#workbench?method=dps&steps=7&picture=nobody&shape=nose&tone=red&x=1&J=3&constructor=1"
+    )
     script = "({ readLink }, [hash, spec]) => readLink(hash, spec)"
     assert in_javascript(SETTINGS, script, [bad, spec]) == {"J": 3}
+
+
+VIEWS = """({ Engine }) => {
+  const hearers = [];
+  const model = {
+    get: () => ({ kind: "kernel" }),
+    on: (name, hear) => name === "msg:custom" && hearers.push(hear),
+    send: (content) => sent.push(content),
+  };
+  const sent = [];
+  const views = ["one", "other"].map(() => new Engine(model, () => {}));
+  const tell = (content) => hearers.forEach((hear) => hear(content, []));
+  const states = () => views.map(({ state }) => state);
+  const said = [];
+  for (const view of views) {
+    view.found();
+    view.run({ method: "fuzzy", settings: {} }, [0], new Float32Array(1), new Float32Array(1));
+    tell({ kind: "ready", engine: "PyTorch on cpu", call_ms: 10 });
+    said.push(states());
+  }
+  const [first, second] = sent.filter(({ kind }) => kind === "run");
+  tell({ kind: "cancelled", id: first.id }); // the kernel runs one at a time
+  said.push(states());
+  tell({ kind: "error", id: second.id, message: "bad" });
+  said.push(states());
+  tell({ kind: "error", message: "gone" });
+  said.push(states());
+  return said;
+}"""
+
+
+def test_views_of_one_kernel_do_not_mix_their_runs(in_javascript):
+    said = in_javascript("workbench/answers.js", VIEWS, None)
+    assert said == [
+        ["running", "absent"],
+        ["running", "running"],
+        ["ready", "running"],
+        ["ready", "ready"],
+        ["asleep", "asleep"],
+    ]
 
 
 # The page in a browser, with an engine that draws where m is low what is black for seed 0, white for others.
@@ -228,17 +270,19 @@ addEventListener("message", async ({ data: { content, buffers } }) => {
   const { kind, id, settings } = content;
   const mine = ++last;
   if (kind === "load") {
-    say({ kind: "loading", part: "model", done: 10e6, total: 20e6 });
+    say({ kind: "loading", done: 10e6, total: 20e6 });
     say({ kind: "ready", engine: "WebAssembly", call_ms: 10 });
   }
   if (kind !== "run") return;
   if (settings.walk.steps === 5) return say({ kind: "error", id, message: "There is too little memory." });
+  if (settings.walk.steps === 50) return say({ kind: "error", message: "The network has stopped." });
   const [y, m] = buffers.map((buffer) => new Float32Array(buffer));
   const of = settings.walk.steps * settings.walk.repeats - settings.walk.repeats + 1;
   for (const seed of content.seeds) {
     const x = y.map((value, i) => m[i % 4096] * value + (1 - m[i % 4096]) * (seed ? 1 : -1));
     for (let number = 1; number <= of; number++) {
       await wait();
+      if (of > 90 && number === 10) await new Promise(() => {}); // a long run waits until it is cancelled
       if (mine !== last) return;
       say({ kind: "step", id, seed, number, of, level: of - number, ms: 10 }, [x.slice(), x.map((value) => value / 2)]);
     }
@@ -252,14 +296,22 @@ addEventListener("message", async ({ data: { content, buffers } }) => {
 def site(made, prior, tmp_path_factory):
     """The address of a folder with pages, and the folder: as a book, and its engine."""
     folder = tmp_path_factory.mktemp("site")
-    pages = {"index": made, "ilvr": Workbench("ilvr", prior=prior)}
+    pages = {"index": made.to_html(), "ilvr": Workbench("ilvr", prior=prior).to_html()}
+    pages["ddnm"] = Workbench("ddnm", prior=prior, start={"eta": 0.5, "tone": "none"}).to_html()
+    pages["broken"] = pages["ilvr"].replace(
+        "data:image/webp;base64,", "data:image/webp;base64,AAAA"
+    )
+    pages["odd"] = pages["ilvr"]  # in a book whose live.json is not what it should be
     for name, page in pages.items():
+        root = "./odd/" if name == "odd" else "./"
         text = (
-            '<!doctype html><html lang="en" data-content_root="./"><meta charset="utf-8">'
+            f'<!doctype html><html lang="en" data-content_root="{root}"><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
-            f"<title>Workbench</title>{page.to_html()}</html>"
+            f"<title>Workbench</title>{page}</html>"
         )
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    (folder / "odd/live").mkdir(parents=True)
+    (folder / "odd/live/live.json").write_text("<html>")
     (folder / "live").mkdir()
     (folder / "live/worker.js").write_text(ENGINE, encoding="utf-8")
     about = {"model": {"bytes": 16_400_000}, "wasm": {"bytes": 3_600_000}}
@@ -292,6 +344,12 @@ def saved(page, name):
     return np.asarray(Image.open(download.value.path()).convert("RGB"))
 
 
+def focus(page):
+    """What has the focus, in words."""
+    element = page.locator(":focus")
+    return element.get_attribute("aria-label") or element.inner_text()
+
+
 def pixels(picture):
     return np.asarray(to_image(picture))
 
@@ -307,16 +365,19 @@ def test_frames_come_at_once_and_a_run_when_it_is_asked_for(opened, site):
         page.get_by_role("slider", name="m", exact=True).press("ArrowLeft")
         assert caption.inner_text() == "Of other settings: press Run"
         assert page.locator("figure.result.stale").count() == 1
+        assert page.get_by_role("button", name="the result").is_disabled()
+        assert page.locator(".hero").get_attribute("aria-label") == caption.inner_text()
         page.get_by_role("slider", name="m", exact=True).press("End")
         assert caption.inner_text() == "Computed beforehand"
         page.get_by_role("slider", name="seed").press("ArrowRight")
         press(page, "Run it here, 20 MB")
-        bar = page.get_by_role("progressbar")
-        bar.wait_for()
         page.wait_for_function("() => document.querySelectorAll('.film:not([hidden])').length")
         assert "x̂" in page.locator(".film").inner_text()
         line.filter(has_text="Done: 58 calls in").wait_for()
         assert caption.inner_text() == "Restored here: Fuzzy conditioning, seed 1"
+        assert page.locator(".hero").get_attribute("aria-label") == caption.inner_text()
+        assert "58 calls of the network, about" in page.locator(".actions").inner_text()
+        assert page.locator(".actions").inner_text().endswith(" s by WebAssembly")
         page.get_by_role("slider", name="m", exact=True).press("ArrowLeft")
         assert caption.inner_text() == "Of other settings: press Run"
         page.get_by_role("slider", name="m", exact=True).press("End")
@@ -324,6 +385,7 @@ def test_frames_come_at_once_and_a_run_when_it_is_asked_for(opened, site):
         expected = pixels(box * y + (1 - box))
         assert np.array_equal(saved(page, "the result"), expected)
         assert saved(page, "it enlarged").shape == (256, 256, 3)
+        bar = page.get_by_role("progressbar")
         assert bar.is_hidden()
         page.get_by_text("what was kept").click()
         assert (
@@ -338,23 +400,31 @@ def test_frames_come_at_once_and_a_run_when_it_is_asked_for(opened, site):
         page.get_by_role("slider", name="seed").press("ArrowLeft")
         page.get_by_role("slider", name="J", exact=True).press("ArrowRight")
         press(page, "Run")
+        bar.wait_for()
+        assert page.get_by_role("button", name="the result").is_disabled()
         press(page, "Cancel")
-        assert caption.inner_text() == "Of other settings: press Run"
+        caption.filter(has_text="Of other settings: press Run").wait_for()
         page.get_by_role("slider", name="J", exact=True).press("Home")
         press(page, "Four answers")
         line.filter(has_text="Done: 80 calls in").wait_for()
+        assert focus(page) == "Four answers"
         assert page.locator(".answers button").count() == 4
         assert (
             "1.00 where all is invented, by 0.00 where" in page.locator(".answers").inner_text()
         )
         page.get_by_role("button", name="answer of seed 2").click()
+        assert focus(page) == "answer of seed 2"
         assert caption.inner_text() == "Restored here: Fuzzy conditioning, seed 2"
         # An error is said, and the page goes on.
         page.get_by_role("slider", name="steps").press("Home")
         press(page, "Run")
         page.get_by_role("alert").filter(has_text="There is too little memory.").wait_for()
-        page.get_by_role("slider", name="steps").press("ArrowRight")
+        page.get_by_role("slider", name="steps").press("End")
         press(page, "Run")
+        page.get_by_role("alert").filter(has_text="The network has stopped.").wait_for()
+        page.get_by_role("slider", name="steps").press("Home")
+        page.get_by_role("slider", name="steps").press("ArrowRight")
+        press(page, "Run it here, 20 MB")
         line.filter(has_text="Done: 10 calls in").wait_for()
         assert page.get_by_role("alert").inner_text() == ""
         assert faults == []
@@ -388,6 +458,23 @@ def test_a_map_is_painted_by_mouse_and_keys_and_taken_back(opened, site):
         assert np.array_equal(saved(page, "map.png")[:, :, 0], painted)
         press(page, "redo")
         assert np.array_equal(saved(page, "map.png")[:, :, 0], more)
+        # A second finger leaves a stroke alone; taken back, a stroke has ended.
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        at = box["x"] + box["width"] * 20.5 / 64, box["y"] + box["height"] * 10.5 / 64
+        page.mouse.move(*at)
+        page.mouse.down()
+        corner = {"clientX": box["x"] + 2, "clientY": box["y"] + 2, "pointerId": 99}
+        for name in ("pointerdown", "pointermove", "pointerup"):
+            canvas.dispatch_event(name, corner)
+        page.mouse.move(at[0], at[1] + box["height"] * 20 / 64)
+        page.keyboard.press("Control+z")
+        page.mouse.move(*at)
+        page.mouse.up()
+        assert np.array_equal(saved(page, "map.png")[:, :, 0], more)
+        canvas.press("Control+Shift+Z")
+        longer = saved(page, "map.png")[:, :, 0]
+        assert longer[30, 20] == 0 and longer[0, 0] == 255
         canvas.tap(position={"x": 5, "y": box["height"] - 5})
         assert saved(page, "map.png")[63, 0, 0] == 0
         page.get_by_label("method", exact=True).select_option("repaint")
@@ -424,6 +511,7 @@ def test_a_picture_of_ones_own_is_placed_in_the_square(opened, site, tmp_path):
         assert page.get_by_role("alert").inner_text() == ""
         press(page, "Use this square")
         square.wait_for(state="detached")
+        assert focus(page) == "Load your own…"
         given = saved(page, "given.png")
         assert (given[1:30] == (30, 30, 200)).all() and (given[34:63] == (200, 30, 30)).all()
         assert page.locator(".about").inner_text() == "Your own picture: it stays here."
@@ -437,6 +525,24 @@ def test_a_picture_of_ones_own_is_placed_in_the_square(opened, site, tmp_path):
         square.wait_for(state="detached")
         assert (saved(page, "given.png")[:31] == (200, 30, 30)).all()
         assert page.get_by_role("button", name="yours").count() == 1
+        # Turned by a half, and finely to and fro.
+        page.locator("input[type=file]").set_input_files(tmp_path / "photo.png")
+        square.wait_for()
+        turn = page.get_by_role("slider", name="turn")
+        press(page, "turn by 90°")
+        turn.fill("10")
+        press(page, "turn by 90°")
+        square.press(",")
+        assert turn.input_value() == "9"
+        turn.fill("0")
+        press(page, "Use this square")
+        square.wait_for(state="detached")
+        given = saved(page, "given.png")
+        assert (given[1:30] == (200, 30, 30)).all() and (given[34:63] == (30, 30, 200)).all()
+        page.locator("input[type=file]").set_input_files(tmp_path / "photo.png")
+        square.wait_for()
+        press(page, "Discard")
+        assert focus(page) == "Load your own…"
         press(page, "Run it here, 20 MB")
         line.filter(has_text="Done:").wait_for()
         assert faults == []
@@ -466,6 +572,19 @@ def test_what_keeps_the_engine_from_starting_is_said(opened, site):
         press(page, "Run it here, 20 MB")
         line.filter(has_text="Done:").wait_for()
         assert page.get_by_role("alert").inner_text() == ""
+        assert faults == []
+
+
+@pytest.mark.pages
+def test_what_is_broken_is_said(opened, site):
+    with opened(site[0] + "odd.html", width=700) as (page, faults):
+        page.locator(".actions").filter(has_text="built without the network").wait_for()
+        assert faults == []
+    with opened(site[0] + "broken.html", width=700) as (page, faults):
+        page.get_by_role("alert").filter(has_text="The pictures cannot be shown").wait_for()
+        press(page, "Run it here, 20 MB")
+        press(page, "Four answers")
+        assert page.get_by_role("button", name="Run it here, 20 MB").is_visible()
         assert faults == []
 
 
@@ -501,8 +620,27 @@ def test_a_link_sets_the_controls_and_all_of_them_have_names(opened, site, prior
             share.press("ArrowRight")
         assert share.get_attribute("aria-valuetext") == f"0.5\nσ_y {prior.variance**0.5:.2g}"
         page.get_by_label("method", exact=True).select_option("ilvr")
+        block = page.get_by_role("slider", name="block")
+        said = "side, in pixels, of the blocks whose mean is followed"
+        assert block.get_attribute("aria-description") == said
+        assert page.get_by_text(said).is_visible()
         small = saved(page, "small.png")
         assert small.shape == (8, 8, 3)
         expected = pixels(AveragePool(8)(faces()["Paine"]))
         assert np.abs(small.astype(int) - expected).max() <= 1
+        assert faults == []
+        # A link that is put into the address of the open page.
+        page.evaluate("location.hash = '#workbench?method=ddim&steps=50'")
+        page.wait_for_function("() => document.querySelector('.given').hidden")
+        assert page.get_by_role("slider", name="eta").get_attribute("aria-valuetext") == "0"
+        page.evaluate("location.hash = '#workbench?method=ddnm&shape=half&picture=London+8'")
+        page.wait_for_function("() => !document.querySelector('.given').hidden")
+        assert np.array_equal(saved(page, "given.png"), pixels(faces()["London 8"]))
+        assert (saved(page, "map.png")[0, :, 0] == 32 * [255] + 32 * [0]).all()
+        assert faults == []
+    with opened(site[0] + "ddnm.html", width=320, color_scheme="dark") as (page, faults):
+        ready(page)
+        slider = page.get_by_role("slider", name="eta", exact=True)
+        assert slider.get_attribute("aria-valuetext") == "0.5"
+        assert page.get_by_label("tone").input_value() == "none"
         assert faults == []

@@ -1,5 +1,6 @@
 """The engine of a page, `show/js/worker.js`, with the network that ships, in Chromium."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from fuzzydiff_lite import Noise, Walk, load_prior, masks, samplers
 from fuzzydiff_lite.data import astronaut
@@ -51,13 +53,14 @@ SOFT = 0.4 * SHARP  # what fuzzy alone takes
 def live(tmp_path_factory):
     """The folder that the extension of the book makes, with an empty page in it."""
     folder = tmp_path_factory.mktemp("site") / "live"
-    with pytest.MonkeyPatch.context() as patch:
+    # One process at a time, where tests run in several.
+    with pytest.MonkeyPatch.context() as patch, FileLock(ROOT / "_build/.live.lock"):
         patch.syspath_prepend(ROOT / "book/_ext")
         import live
 
+        if failed := live.install():
+            pytest.skip(f"npm could not bring the runtime: {failed}")
         live.lay(folder)
-    if not (folder / "live.json").exists():
-        pytest.skip("npm could not bring the runtime")
     (folder / "page.html").write_text(PAGE)
     return folder
 
@@ -185,6 +188,7 @@ def test_bad_input_is_an_error_of_that_run_alone(engine):
     for id, given, message in [
         ("short", {"picture": PICTURE[..., :32]}, "y must hold 12288 numbers, got 6144"),
         ("m", {"m": SHARP + 0.5}, "m must lie in [0, 1] and have no NaN"),
+        ("tone", {"tone": "red"}, "tone must be one of colour, mono, none, got red"),
         ("steps", {"steps": 0}, "steps must be a whole number between 1 and 1000, got 0"),
     ]:
         engine.run(id, "fuzzy", **given)
@@ -235,8 +239,8 @@ def test_a_damaged_or_missing_file_is_named_and_can_be_mended(opened, live, tmp_
 
 def test_it_says_when_it_is_offline(opened, live):
     with served(live) as address, opened(address + "page.html") as (page, _):
-        engine = Engine(page)
-        page.wait_for_timeout(500)
+        with page.expect_event("requestfinished", lambda asked: "noise.js" in asked.url):
+            engine = Engine(page)  # all of the worker's files are there
         page.context.set_offline(True)
         engine.send("load")
         message = engine.until(None, "ready", "error")[-1]["message"]
@@ -287,6 +291,52 @@ def test_it_loads_without_https_and_checksums(opened, live, tmp_path):
         page.evaluate("() => { heard.length = 0 }")
         engine.send("load")
         assert engine.until(None, "ready", "error")[-1]["kind"] == "ready"
+
+
+FAKE = """let calls = 0;
+export const env = { wasm: {} };
+export class Tensor { constructor(type, data) { this.data = data; } }
+const run = async ({ x }) => {
+  calls += 1;
+  if (calls === 4) throw new WebAssembly.RuntimeError("unreachable");
+  return { x0_hat: { data: x.data.map((value) => value / 2) } };
+};
+export const InferenceSession = { create: async () => ({ run }) };
+"""
+
+
+def test_after_a_trap_in_a_run_the_network_is_loaded_anew(opened, live, tmp_path):
+    shutil.copytree(live, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "ort.mjs").write_text(FAKE)
+    with served(tmp_path) as address, opened(address + "page.html") as (page, faults):
+        engine = Engine(page)
+        engine.send("load")
+        engine.until(None, "ready", "error")
+        engine.run("trap", "fuzzy")
+        heard = engine.until(None, "error")
+        assert of(heard, "step", "trap") and not of(heard, "error", "trap")
+        assert heard[-1]["message"].startswith("The network has stopped (unreachable).")
+        page.evaluate("() => { heard.length = 0 }")
+        engine.send("load")
+        heard = engine.until(None, "ready", "error")
+        assert heard[0]["kind"] == "loading" and heard[-1]["kind"] == "ready"
+        engine.run("good", "fuzzy")
+        assert of(engine.until("good", "error", "done"), "done", "good")
+        assert faults == []
+
+
+KEPT = """async ({ download }, { data, ...about }) => {
+  const set = (name, value) => Object.defineProperty(globalThis, name, { value, configurable: true });
+  set("fetch", async () => new Response(Uint8Array.from(data)));
+  set("caches", { open: async () => { throw new DOMException("blocked", "SecurityError"); } });
+  return Array.from(await download(about, () => {}));
+}"""
+
+
+def test_it_loads_where_site_data_are_blocked(in_javascript):
+    data = [1, 2, 3]
+    about = {"file": "three", "bytes": 3, "sha256": hashlib.sha256(bytes(data)).hexdigest()}
+    assert in_javascript("download.js", KEPT, {"data": data, **about}) == data
 
 
 def in_python(prior, method, seed, steps, repeats):

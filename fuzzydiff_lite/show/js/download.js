@@ -12,11 +12,12 @@ export async function ask(file) {
 }
 
 /**
- * The bytes of a file whose size and checksum are known; `came(count)` is called as they come. Throws an Error that says
- * what to do, also for a file with other bytes than those.
+ * The bytes of a file whose size and checksum are known; `came(count)` is called as they come. Throws an Error that
+ * says what to do, also for a file with other bytes than those.
  */
 export async function download({ file, bytes, sha256 }, came) {
-  const kept = globalThis.caches && (await caches.open(CACHE));
+  const absent = ({ message }) => console.warn(`${file} is not kept: ${message}`); // a reader may block site data
+  const kept = await globalThis.caches?.open(CACHE).catch(absent);
   const key = new URL(`${file}?${sha256}`, import.meta.url);
   const found = await kept?.match(key);
   if (found) {
@@ -33,7 +34,7 @@ export async function download({ file, bytes, sha256 }, came) {
   const whole = at === bytes && (await checksum(data, sha256)) === sha256;
   if (!whole) throw new Error(`live/${file} is damaged: its checksum is not the right one. Reload the page.`);
   await kept?.delete(key, { ignoreSearch: true }); // an older one
-  await kept?.put(key, new Response(data)).catch((error) => console.warn(`${file} is not kept: ${error.message}`));
+  await kept?.put(key, new Response(data)).catch(absent);
   return data;
 }
 

@@ -98,6 +98,7 @@ class Explorer {
     this.say(text, `computed in ${((performance.now() - this.began) / 1000).toFixed(1)} s`);
     const picture = await createImageBitmap(new Blob([file]));
     if (this.live && frame === this.frame) this.draw(picture);
+    picture.close();
   }
 }
 

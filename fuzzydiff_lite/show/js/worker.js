@@ -4,7 +4,8 @@
 // { kind: "load" }, { kind: "run", id, method, settings, seeds } with the picture and the map, and
 // { kind: "cancel", id }. To the page go "loading" with the bytes that are `done` of `total`; "ready"; after each call
 // of the network a "step" with the picture and the predicted clean one; "done" for each seed with the picture;
-// "cancelled"; and "error" with a `message` that says what is wrong and what to do.
+// "cancelled"; and "error" with a `message` that says what is wrong and what to do, and the `id` of a run whose input
+// is at fault: without one the network is gone, and has to be loaded again.
 // Beside this file are live.json and what it names, all made by book/_ext/live.py.
 import { ask, download, unpacked } from "./download.js";
 import { METHODS, Noise } from "./samplers.js";
@@ -18,7 +19,8 @@ let loaded; // the promise of what `load` returns
 let current = { cancelled: true, ended: Promise.resolve() }; // the last run that was asked for
 
 function say(content, arrays = []) {
-  postMessage({ content, buffers: arrays.map((array) => array.slice().buffer) });
+  const buffers = arrays.map((array) => array.slice().buffer);
+  postMessage({ content, buffers }, buffers);
 }
 
 /** Download all and start the network; returns `priorOf(tone)` and the milliseconds of a call. */
@@ -29,29 +31,34 @@ async function load() {
   });
   const total = about.model.bytes + about.wasm.bytes;
   let [done, told] = [0, 0];
-  const came = (part) => (bytes) => {
+  const came = (bytes) => {
     done += bytes;
     if (done < total && done < told + total / 50) return; // the page has more to do than to hear of every chunk
     told = done;
-    say({ kind: "loading", part, done, total });
+    say({ kind: "loading", done, total });
   };
-  const get = (part) => download(about[part], came(part));
-  const [model, wasm] = [await get("model"), await get("wasm")];
+  const [model, wasm] = [await download(about.model, came), await download(about.wasm, came)];
   const ort = await import("./ort.mjs");
   Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: await unpacked(wasm) });
   const session = await ort.InferenceSession.create(model).catch(({ message }) => {
     throw new Error(`The network cannot be started (${message}). Reload the page.`);
   });
   const whole = (number) => new ort.Tensor("int64", BigInt64Array.of(BigInt(number)), [1]);
-  const priorOf = (tone) => ({
-    shape: SHAPE,
-    variance: about.variance,
-    async predict(x, t) {
-      const given = new ort.Tensor("float32", x, [1, ...SHAPE]);
-      const { x0_hat } = await session.run({ x: given, t: whole(t), tone: whole(about.tones.indexOf(tone)) });
-      return x0_hat.data;
-    },
-  });
+  const priorOf = (tone) => {
+    const label = about.tones.indexOf(tone);
+    if (label < 0) throw new RangeError(`tone must be one of ${about.tones.join(", ")}, got ${tone}`);
+    return {
+      shape: SHAPE,
+      variance: about.variance,
+      async predict(x, t) {
+        const given = new ort.Tensor("float32", x, [1, ...SHAPE]);
+        const { x0_hat } = await session.run({ x: given, t: whole(t), tone: whole(label) }).catch((error) => {
+          throw new Error(`The network has stopped (${error.message ?? error}). Press Run to start it anew.`);
+        });
+        return x0_hat.data;
+      },
+    };
+  };
   const noise = new Noise(0).draw(3 * 64 * 64);
   await priorOf("none").predict(noise, 1000); // the browser still compiles
   const begin = performance.now();
@@ -95,8 +102,10 @@ async function sample(run, { id, method, settings: { tone, walk, ...settings }, 
   }
 }
 
-/** Tell the page of an error, in a sentence of use to a reader. */
-function report({ message }, id) {
+/** Tell the page of an error, in a sentence of use to a reader: of a run with bad input, else of the network. */
+function report(error, id) {
+  if (!(error instanceof RangeError)) loaded = id = undefined; // the network may be broken: the next one loads anew
+  const { message } = error;
   say({ kind: "error", id, message: /memory|alloc/i.test(message) ? MEMORY : message });
 }
 

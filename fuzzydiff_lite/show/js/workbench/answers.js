@@ -7,13 +7,16 @@ function floatsOf(buffer) {
   return new Float32Array(buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength));
 }
 
+/** Several views may speak with one engine, so that runs cannot be counted. */
+const newId = () => String(Math.random());
+
 /**
- * The conversation with the engine. `state` is absent, asleep, loading, ready or running; `changed(what)` is called with
- * "state", "loading", "step", "answer" or "error", and then the answers of the run, one a seed, are in `answers`.
+ * The conversation with the engine. `state` is absent, asleep, loading, ready or running; `changed(what)` is called
+ * with "state", "loading", "step", "answer" or "error", and then the answers of the run, one a seed, are in `answers`.
  */
 class Engine {
   constructor(model, changed) {
-    Object.assign(this, { model, changed, state: "absent", answers: [], id: 0, loaded: 0, total: 0 });
+    Object.assign(this, { model, changed, state: "absent", answers: [], id: newId(), loaded: 0, total: 0 });
     this.calls = { number: 0, of: 0, left: 0 };
     this.found = () => {
       const { kind } = model.get("engine") ?? {};
@@ -37,7 +40,7 @@ class Engine {
 
   /** Run a request of `requestOf` for each of the seeds; the engine is loaded first if it has to be. */
   run(request, seeds, picture, map) {
-    this.id += 1;
+    this.id = newId();
     const buffers = [picture, map].map((values) => values.slice().buffer);
     this.wanted = { content: { kind: "run", id: this.id, ...request, seeds }, buffers };
     this.answers = seeds.map((seed) => ({ seed, film: [], x: null }));
@@ -46,6 +49,28 @@ class Engine {
     Object.assign(this, { loaded: 0, total: 0 });
     this.model.send({ kind: "load" });
     this.set("loading");
+  }
+
+  /** Of the work that is waited for, the part that is done, in [0, 1]. */
+  get share() {
+    return this.state === "loading" ? this.loaded / (this.total || 1) : this.calls.number / (this.calls.of || 1);
+  }
+
+  /** What is to be said of the work that is waited for. */
+  get progress() {
+    const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+    const seconds = this.calls.left / 1000;
+    const left = seconds < 10 ? seconds.toFixed(1) : Math.round(seconds);
+    if (this.state === "loading")
+      return this.total ? `loading: ${megabytes(this.loaded)} of ${megabytes(this.total)} MB` : "loading";
+    return this.calls.of ? `${this.calls.number} of ${this.calls.of} calls, ${left} s left` : "";
+  }
+
+  /** What a run of so many calls takes, as far as it is known. */
+  effort(calls) {
+    const { call_ms: ms, engine } = this.about ?? {};
+    const seconds = Math.max(1, Math.round((calls * ms) / 1000));
+    return `${calls} calls of the network${ms ? `, about ${seconds} s by ${engine}` : ""}`;
   }
 
   begin() {
@@ -57,7 +82,7 @@ class Engine {
   cancel() {
     if (!["loading", "running"].includes(this.state)) return;
     this.model.send({ kind: "cancel", id: this.id });
-    this.id += 1; // what still comes of the old run is not heard
+    this.id = newId(); // what still comes of the old run is not heard
     this.set(this.state === "loading" ? "asleep" : "ready");
   }
 
@@ -76,6 +101,7 @@ class Engine {
   }
 
   hearRun(content, [x, x0]) {
+    if (content.kind === "cancelled") return this.set("ready"); // by another view
     const index = this.answers.findIndex((answer) => answer.seed === content.seed);
     const answer = this.answers[index];
     if (content.kind === "step") {
@@ -102,15 +128,15 @@ class Engine {
 
 /** Pictures computed beforehand: a Grid of fuzzydiff_lite/show/widgets.py with the axes picture, mask, m and J. */
 class Frames {
-  constructor(grid, loaded) {
+  constructor(grid) {
     this.grid = grid;
-    bitmapOf(grid.sprite).then((sprite) => {
-      this.sprite = sprite;
-      loaded();
-    });
   }
 
-  /** { x, text } of these settings, picture and shape, by name, or null where nothing was computed. */
+  async load() {
+    this.sprite = await bitmapOf(this.grid.sprite);
+  }
+
+  /** { x, text } of these settings, picture and shape, by name, or null where nothing was computed or is loaded. */
   find(at, picture, shape) {
     const usual = at.steps === 20 && at.seed === 0 && at.tone === "colour";
     const fuzzy = at.method === "fuzzy" && at.per === "fusion" && at.rescale;
@@ -126,3 +152,5 @@ class Frames {
     return { x: pictureOf(this.sprite, left + tile[0] - SIZE, top), text: texts[index] }; // the given is on the left
   }
 }
+
+export { Engine }; // for tests

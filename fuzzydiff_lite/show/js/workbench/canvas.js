@@ -1,7 +1,9 @@
 // Pictures on canvases, and the map m, painted on one.
 const ZOOM = 8; // pixels of a canvas for one of the picture
+const PAINTING =
+  "Paint what is to be invented. Keys: arrows move (with Shift by 8), Space paints, + and − size, Control + Z undoes.";
 
-const blankCanvas = (side = SIZE * ZOOM, properties = {}) => make("canvas", { width: side, height: side, ...properties });
+const blankCanvas = (side = SIZE * ZOOM, more = {}) => make("canvas", { width: side, height: side, ...more });
 
 /** The picture file in a data URI, decoded beside the page's own work. */
 const bitmapOf = async (uri) => createImageBitmap(await (await fetch(uri)).blob());
@@ -11,7 +13,8 @@ function pictureOf(source, left = 0, top = 0) {
   const pen = blankCanvas(SIZE).getContext("2d", { willReadFrequently: true });
   pen.drawImage(source, left, top, SIZE, SIZE, 0, 0, SIZE, SIZE);
   const { data } = pen.getImageData(0, 0, SIZE, SIZE);
-  return Float32Array.from({ length: 3 * PIXELS }, (_, i) => data[4 * (i % PIXELS) + Math.floor(i / PIXELS)] / 127.5 - 1);
+  const at = (i) => 4 * (i % PIXELS) + Math.floor(i / PIXELS);
+  return Float32Array.from({ length: 3 * PIXELS }, (_, i) => data[at(i)] / 127.5 - 1);
 }
 
 /** Pixels of 8 bits, of a picture (3, 64, 64) in [-1, 1] or outside, or of `value(i, colour)`, 0 to 255. */
@@ -68,8 +71,8 @@ function distanceToSegment(x, y, [ax, ay], [bx, by]) {
 }
 
 /**
- * The map m over a picture, to paint on by mouse, finger, pen or keys. Its values are multiples of 1/255, so that a file
- * holds them. `changed(said)` is called when it has changed, `moved(said)` when only the cursor has.
+ * The map m over a picture, to paint on by mouse, finger, pen or keys. Its values are multiples of 1/255, so that a
+ * file holds them. `changed(said)` is called when it has changed, `moved(said)` when only the cursor has.
  */
 class MapPainter {
   constructor({ tint, shapes, parts }, changed, moved) {
@@ -87,9 +90,11 @@ class MapPainter {
       focus: () => this.draw(),
       blur: () => this.draw(),
     };
-    for (const name of ["pointerup", "pointercancel"]) on[name] = () => this.end();
+    const up = (event) => event.pointerId === this.finger && this.end();
+    Object.assign(on, { pointerup: up, pointercancel: up });
     on.pointerleave = () => this.draw();
-    this.canvas = blankCanvas(SIZE * ZOOM, { tabIndex: 0, className: "map", on, aria: { role: "application" } });
+    const aria = { role: "application", label: "The map m over the given picture, to paint on", description: PAINTING };
+    this.canvas = blankCanvas(SIZE * ZOOM, { tabIndex: 0, className: "map", on, aria });
   }
 
   /** The name of the shape that fills the map with 0 on 1, if one does. */
@@ -109,6 +114,7 @@ class MapPainter {
   }
 
   set(map, said) {
+    this.end();
     this.keep();
     this.map = map;
     this.draw();
@@ -127,6 +133,7 @@ class MapPainter {
   }
 
   undo(from = this.past, to = this.future, said = "Undone") {
+    this.end();
     if (!from.length) return this.moved(`Nothing to ${said === "Undone" ? "undo" : "redo"}`);
     to.push(this.map);
     this.map = from.pop();
@@ -141,7 +148,8 @@ class MapPainter {
   // A stroke blends the map it began with, as strongly as its strongest touch of a pixel, with the brush's m.
 
   press(event) {
-    if (event.button) return;
+    if (event.button || this.stroke) return; // one finger paints
+    this.finger = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.begin();
     this.cursor = this.place(event);
@@ -149,6 +157,7 @@ class MapPainter {
   }
 
   move(event) {
+    if (this.stroke && event.pointerId !== this.finger) return;
     const from = this.cursor;
     this.cursor = this.place(event);
     if (this.stroke) this.dab(from, this.cursor);
@@ -156,6 +165,7 @@ class MapPainter {
   }
 
   begin() {
+    this.end();
     this.keep();
     this.stroke = new Float32Array(PIXELS);
   }
@@ -231,4 +241,39 @@ class MapPainter {
       Object.assign(pen, { strokeStyle: style, lineWidth: width }).stroke();
     }
   }
+}
+
+/** The brush of a MapPainter, shapes to fill, and the way back. `say` is told what a key has changed. */
+function brushControls(painter, { shapes, parts }, say) {
+  const tenths = Array.from({ length: 11 }, (_, i) => i / 10);
+  const radii = Array.from({ length: 24 }, (_, i) => i + 1);
+  const set = (name) => (value) => {
+    painter.brush[name] = value;
+    painter.draw(true);
+  };
+  const radius = slider({ name: "radius", values: radii }, painter.brush.radius, set("radius"));
+  painter.resize = (by) => {
+    const to = Math.min(24, Math.max(1, painter.brush.radius + by));
+    radius.put(to);
+    set("radius")(to);
+    say(`Radius ${to}`);
+  };
+  const row = (legend, label, names, act) => {
+    const buttons = names.map((name) => button(name, () => act(name)));
+    const first = make("span", { textContent: legend });
+    return make("div", { className: "buttons", aria: { role: "group", label } }, first, ...buttons);
+  };
+  const fill = (name) => painter.fill(name);
+  const masks = Object.keys(shapes).filter((name) => !parts.includes(name));
+  return make(
+    "div",
+    { className: "brushes" },
+    make("p", { className: "small", textContent: PAINTING }),
+    slider({ name: "brush: m", values: tenths, hint: "0 invents, 1 keeps" }, painter.brush.m, set("m")).element,
+    radius.element,
+    slider({ name: "softness", values: tenths }, painter.brush.softness, set("softness")).element,
+    row("mask", "Masks, filled with the brush's m", masks, fill),
+    row("part", "Parts of the face, filled with the brush's m", parts, fill),
+    row("map", "The map", ["undo", "redo", "clear"], (name) => painter[name]()),
+  );
 }

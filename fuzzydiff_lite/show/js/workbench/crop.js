@@ -1,4 +1,4 @@
-// A picture of the reader's own: read from a file, placed in a square by hand, reduced to 64 x 64 pixels. It stays here.
+// A picture of the reader's own: read from a file, placed in a square by hand, reduced to 64 x 64. It stays here.
 const LARGEST = 2048; // pixels of the longer side that is worked with
 const MOST = 64; // millions of pixels that are decoded
 const LEAST = 16; // pixels of the shorter side
@@ -39,7 +39,8 @@ class Cropper {
     Object.assign(this, { bitmap, eyes, mouth });
     const { width, height } = bitmap;
     this.whole = Math.min(width, height);
-    this.at = { x: width / 2, y: height / 2, side: this.whole, turn: 0 }; // the square's middle, in pixels of the bitmap
+    // The square's middle and side, in pixels of the bitmap; the fine turn is in degrees.
+    this.at = { x: width / 2, y: height / 2, side: this.whole, quarters: 0, fine: 0 };
     this.pointers = new Map(); // where each finger is
     const on = { keydown: (event) => this.key(event) };
     on.pointerdown = (event) => {
@@ -50,17 +51,18 @@ class Cropper {
     for (const name of ["pointerup", "pointercancel"]) on[name] = (event) => this.pointers.delete(event.pointerId);
     const label =
       "Your picture in the square. Drag it; arrow keys move it, plus and minus zoom, comma and full stop turn it";
-    this.canvas = blankCanvas(SIZE * ZOOM, { tabIndex: 0, className: "crop", on, aria: { role: "application", label } });
+    const aria = { role: "application", label };
+    this.canvas = blankCanvas(SIZE * ZOOM, { tabIndex: 0, className: "crop", on, aria });
     this.canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    this.zoom = this.slider("zoom", 0, 4, 0.05, 0, (value) => (this.at.side = this.whole / 2 ** value));
-    this.turn = this.slider("turn", -45, 45, 1, 0, (value) => (this.at.turn = (value * Math.PI) / 180));
-    const quarter = button("turn by 90°", () => this.set({ turn: this.at.turn + Math.PI / 2 }));
+    this.zoom = this.slider("zoom", 0, 4, 0.05, 0, (value) => this.set({ side: this.whole / 2 ** value }));
+    this.fine = this.slider("turn", -45, 45, 1, 0, (fine) => this.set({ fine }));
+    const quarter = button("turn by 90°", () => this.set({ quarters: (this.at.quarters + 1) % 4 }));
     this.element = make(
       "div",
       { className: "cropper" },
       this.canvas,
       this.zoom,
-      this.turn,
+      this.fine,
       make(
         "div",
         { className: "buttons" },
@@ -74,10 +76,7 @@ class Cropper {
 
   slider(name, min, max, step, value, act) {
     const input = make("input", { type: "range", min, max, step, value, autocomplete: "off", aria: { label: name } });
-    input.addEventListener("input", () => {
-      act(Number(input.value));
-      this.draw();
-    });
+    input.addEventListener("input", () => act(Number(input.value)));
     return make("label", {}, make("span", { textContent: name }), input);
   }
 
@@ -87,14 +86,21 @@ class Cropper {
     at.side = Math.min(whole, Math.max(whole / 16, at.side));
     at.x = Math.min(bitmap.width, Math.max(0, at.x));
     at.y = Math.min(bitmap.height, Math.max(0, at.y));
+    at.fine = Math.min(45, Math.max(-45, at.fine));
     this.zoom.lastChild.value = Math.log2(whole / at.side);
+    this.fine.lastChild.value = at.fine;
     this.draw();
+  }
+
+  /** How far the picture is turned, clockwise in radians. */
+  get turn() {
+    return ((90 * this.at.quarters + this.at.fine) * Math.PI) / 180;
   }
 
   /** Move the picture by (dx, dy), in shares of the square as it is shown. */
   shift(dx, dy) {
-    const { x, y, side, turn } = this.at;
-    const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
+    const { x, y, side } = this.at;
+    const [cos, sin] = [Math.cos(this.turn), Math.sin(this.turn)];
     this.set({ x: x - side * (cos * dx + sin * dy), y: y - side * (cos * dy - sin * dx) });
   }
 
@@ -124,21 +130,21 @@ class Cropper {
     if (moves[event.key]) this.shift(...moves[event.key].map((by) => far * by));
     else if ("+=".includes(event.key)) this.set({ side: this.at.side / 1.05 });
     else if ("-−".includes(event.key)) this.set({ side: this.at.side * 1.05 });
-    else if (",.".includes(event.key)) this.set({ turn: this.at.turn + (event.key === "," ? -1 : 1) * (Math.PI / 180) });
+    else if (",.".includes(event.key)) this.set({ fine: this.at.fine + (event.key === "," ? -1 : 1) });
     else return;
     event.preventDefault();
   }
 
   /** The square on a canvas of any size, white where the picture ends. */
   drawOn(canvas) {
-    const { x, y, side, turn } = this.at;
+    const { x, y, side } = this.at;
     const pen = canvas.getContext("2d");
     pen.fillStyle = "white";
     pen.fillRect(0, 0, canvas.width, canvas.height);
     pen.save();
     pen.imageSmoothingQuality = "high";
     pen.translate(canvas.width / 2, canvas.height / 2);
-    pen.rotate(turn);
+    pen.rotate(this.turn);
     pen.scale(canvas.width / side, canvas.width / side);
     pen.drawImage(this.bitmap, -x, -y);
     pen.restore();

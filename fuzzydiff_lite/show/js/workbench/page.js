@@ -1,7 +1,7 @@
 // The workbench of a built page: <fuzzy-workbench data-spec="…">, whose engine is a Worker of the book's folder live/.
 // It stands behind the parts of workbench.js in one module. Without scripts the fallback <img> stays.
 
-/** What Jupyter would give to `render`, without a kernel. `root` is the book's own, or null where this is no page of it. */
+/** What Jupyter would give to `render`, without a kernel. `root` is the book's, null in no page of one. */
 class PageModel {
   constructor(spec, root) {
     this.values = { spec, page: true, engine: { kind: "asking" } };
@@ -39,7 +39,7 @@ class PageModel {
     }
     if (!this.root) return none("To run the network, open this in the built book, or run the notebook.");
     const answer = await fetch(new URL("live/live.json", this.root)).catch(() => ({ ok: false }));
-    const facts = answer.ok && (await answer.json()); // null where there is no npm
+    const facts = answer.ok && (await answer.json().catch(() => null)); // null where there is no npm
     if (!facts) return none("This book was built without the network: run make html where npm is to be had.");
     return { kind: "worker", bytes: facts.model.bytes + facts.wasm.bytes };
   }
@@ -54,7 +54,7 @@ class PageModel {
     const worker = new Worker(new URL("live/worker.js", this.root), { type: "module" });
     worker.addEventListener("message", ({ data: { content, buffers } }) => {
       this.ready ||= content.kind === "ready";
-      if (content.kind === "error" && !this.ready) this.end();
+      if (content.kind === "error" && content.id === undefined) this.end(); // the network is gone
       this.tell("msg:custom", content, buffers);
     });
     worker.addEventListener("error", (event) => {

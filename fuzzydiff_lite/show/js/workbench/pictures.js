@@ -1,15 +1,15 @@
 // The faces to pick from, and pictures of the reader's own: by file, dropped, or pasted.
 
-/** `chosen()` is called when `name` and `picture` are new, `placing(cropper)` while an own picture is placed, or null. */
+/** `chosen()` is called when `name` and `picture` are new, `placing(cropper)` while an own one is placed, or null. */
 class Pictures {
   constructor({ pictures, marks }, { chosen, placing, say, warn }) {
     Object.assign(this, { spec: pictures, marks, chosen, placing, say, warn, all: {}, cropper: null });
     this.thumbs = make("div", { className: "thumbs", aria: { role: "group", label: "Picture" } });
     this.file = make("input", { type: "file", accept: "image/*", hidden: true });
     this.file.addEventListener("change", () => this.open(this.file.files[0]));
-    const own = button("Load your own…", () => this.file.click(), { title: "Or drop it here, or paste it" });
+    this.own = button("Load your own…", () => this.file.click(), { title: "Or drop it here, or paste it" });
     this.about = make("p", { className: "small about" });
-    this.element = make("div", {}, make("div", { className: "picker" }, this.thumbs, own, this.file), this.about);
+    this.element = make("div", {}, make("div", { className: "picker" }, this.thumbs, this.own, this.file), this.about);
   }
 
   async load() {
@@ -42,7 +42,7 @@ class Pictures {
     return Object.hasOwn(this.spec, this.name);
   }
 
-  /** Take pictures that are dropped on `root`, or pasted while it, or nothing, has the focus; returns what ends that. */
+  /** Take pictures that are dropped on `root`, or pasted while it or nothing has the focus; returns what ends that. */
   listen(root) {
     const take = (event, { files }) => {
       if (!files.length) return;
@@ -80,9 +80,11 @@ class Pictures {
   }
 
   leave() {
+    const held = this.cropper?.element.contains(document.activeElement);
     this.cropper?.bitmap.close();
     this.cropper?.element.remove();
     this.cropper = null;
     this.placing(null);
+    if (held) this.own.focus(); // what had it is gone
   }
 }

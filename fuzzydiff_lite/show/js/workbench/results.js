@@ -3,6 +3,18 @@ const NEAR = 0.1; // a pixel this close to the given one, in [-1, 1], counts as 
 const ORANGE = [230, 159, 0]; // covers what was changed
 const VIEWS = { result: "result", compare: "before | after", kept: "what was kept" };
 
+/** One of several things to see, as a row of radio buttons. */
+function choice(label, options, act) {
+  const name = `workbench-${Math.random()}`; // each row has one of its own
+  const rows = Object.entries(options).map(([value, text]) => {
+    const input = make("input", { type: "radio", name, value, autocomplete: "off" });
+    input.addEventListener("change", () => act(value));
+    return make("label", { className: "choice" }, input, make("span", { textContent: text }));
+  });
+  rows[0].firstChild.checked = true;
+  return make("div", { className: "choices", aria: { role: "radiogroup", label } }, ...rows);
+}
+
 /** For each pixel 0 where it was invented, 1 where it was changed, 2 where it was kept. */
 function fateOf(x, given, map) {
   const fates = new Uint8Array(PIXELS);
@@ -33,8 +45,8 @@ function spreadOf(xs, wanted) {
 class Results {
   constructor(tint, ...actions) {
     Object.assign(this, { tint, view: "result", until: 0.5, frame: Infinity, film: [] });
-    this.hero = blankCanvas(SIZE * ZOOM, { className: "hero", aria: { role: "img", label: "Nothing made yet" } });
-    this.caption = make("figcaption", { textContent: "Press Run" });
+    this.hero = blankCanvas(SIZE * ZOOM, { className: "hero", aria: { role: "img" } });
+    this.caption = make("figcaption");
     this.views = choice("Show", VIEWS, (view) => this.draw({ view }));
     const values = Array.from({ length: 21 }, (_, i) => i / 20);
     const text = (share) => `${Math.round(100 * share)} %`;
@@ -44,7 +56,14 @@ class Results {
     const below = [this.views, this.compare, this.legend, this.strip];
     this.element = make("figure", { className: "result" }, this.caption, this.hero, ...actions, ...below);
     this.row = make("div", { className: "answers", hidden: true });
+    this.say("Nothing made yet");
     this.draw({});
+  }
+
+  /** What the picture is, for those who see it and those who do not. */
+  say(caption) {
+    this.caption.textContent = caption;
+    this.hero.setAttribute("aria-label", caption);
   }
 
   filmStrip() {
@@ -67,7 +86,7 @@ class Results {
   showFrame(frame, caption) {
     show(this.hero, frame.x0);
     this.showStills(frame);
-    this.caption.textContent = caption;
+    this.say(caption);
     for (const element of [this.views, this.compare, this.legend]) element.hidden = true;
     this.stale = false;
   }
@@ -84,7 +103,6 @@ class Results {
   showResult({ x, given, map, film, caption }) {
     Object.assign(this, { x, given, map, film });
     this.said = caption;
-    this.hero.setAttribute("aria-label", caption);
     this.scrub.max = Math.max(0, film.length - 1);
     this.scrub.value = this.scrub.max;
     this.stale = false;
@@ -94,6 +112,10 @@ class Results {
   /** Whether the picture belongs to other settings than those that stand there. */
   set stale(stale) {
     this.element.classList.toggle("stale", stale);
+  }
+
+  get stale() {
+    return this.element.classList.contains("stale");
   }
 
   draw(to) {
@@ -107,7 +129,7 @@ class Results {
     if (!x) return;
     const still = film[Math.min(frame, film.length - 1)];
     if (still) this.showStills(still);
-    this.caption.textContent = frame < film.length - 1 ? "What the network expected then" : this.said;
+    this.say(frame < film.length - 1 ? "What the network expected then" : this.said);
     if (frame < film.length - 1) show(this.hero, still.x0);
     else if (view === "kept") this.drawFates(fateOf(x, given, map));
     else show(this.hero, imageOf(x));
@@ -131,6 +153,7 @@ class Results {
   /** Show answers of several seeds beside each other; a press on one calls `choose(index)`. */
   showRow(answers, chosen, map, choose) {
     this.row.hidden = answers.length < 2;
+    const held = [...this.row.children].indexOf(document.activeElement);
     const shown = answers.map(({ seed, x, film }, index) => {
       const canvas = blankCanvas(SIZE * 2);
       if (x || film.length) show(canvas, x ? imageOf(x) : film.at(-1).x0);
@@ -140,6 +163,7 @@ class Results {
       return made;
     });
     this.row.replaceChildren(...shown, make("p", { className: "small", textContent: this.spread(answers, map) }));
+    this.row.children[held]?.focus();
   }
 
   /** Redraw one answer of the row while it is made. */

@@ -12,16 +12,16 @@ const METHODS = {
   ddim: { name: "DDIM (no picture)", map: "none", has: ["eta"] },
 };
 
-/** The controls of a run; `m` and `share` have the stops that `spec` names. */
-const controlsOf = (spec) => ({
-  m: { name: "m", values: spec.weights, hint: "scales the painted map; weight of each fusion" },
-  share: { name: "m", values: spec.shares, hint: "scales the painted map; share that the whole run keeps" },
-  J: { name: "J", values: [1, 2, 3, 5, 10], hint: "times each step is walked" },
-  steps: { name: "steps", values: [5, 10, 20, 50] },
-  eta: { name: "eta", values: [0, 0.25, 0.5, 0.85, 1], hint: "share of fresh noise" },
-  scale: { name: "block", values: [2, 4, 8, 16], hint: "side, in pixels, of the blocks whose mean is followed" },
-  until: { name: "until", values: [0, 50, 100, 200, 300, 400, 500, 700], hint: "level down to which it is followed" },
-  seed: { name: "seed", values: Array.from({ length: 20 }, (_, i) => i) },
+/** The controls of a run, and the stops of its sliders. */
+const controlsOf = ({ stops }) => ({
+  m: { name: "m", values: stops.m, hint: "scales the painted map; weight of each fusion" },
+  share: { name: "m", values: stops.share, hint: "scales the painted map; share that the whole run keeps" },
+  J: { name: "J", values: stops.J, hint: "times each step is walked" },
+  steps: { name: "steps", values: stops.steps },
+  eta: { name: "eta", values: stops.eta, hint: "share of fresh noise" },
+  scale: { name: "block", values: stops.scale, hint: "side, in pixels, of the blocks whose mean is followed" },
+  until: { name: "until", values: stops.until, hint: "level down to which it is followed" },
+  seed: { name: "seed", values: stops.seed },
   per: { name: "m is", options: { fusion: "a weight, per fusion", run: "a share, per run" } },
   tone: { name: "tone", options: { colour: "colour", mono: "monochrome", none: "not told" } },
   rescale: { name: "correction", hint: "of the variance of a blend" },
@@ -133,7 +133,7 @@ function readLink(hash, spec) {
   if (!hash.startsWith("#workbench?")) return found;
   const controls = controlsOf(spec);
   for (const [name, text] of new URLSearchParams(hash.slice(hash.indexOf("?")))) {
-    const { values, options } = controls[name] ?? {};
+    const { values, options } = Object.hasOwn(controls, name) ? controls[name] : {};
     if (name === "method" && Object.hasOwn(METHODS, text)) found.method = text;
     if (name === "picture" && Object.hasOwn(spec.pictures, text)) found.picture = text;
     if (name === "shape" && Object.hasOwn(spec.shapes, text)) found.shape = text;
@@ -141,6 +141,7 @@ function readLink(hash, spec) {
     if (options && Object.hasOwn(options, text)) found[name] = text;
     if (name === "rescale") found.rescale = text !== "false";
   }
+  if (found.method) found.eta ??= etaOf(found.method);
   return found;
 }
 

@@ -7,7 +7,7 @@ function savePng(image, name, side = SIZE) {
   make("a", { href: canvas.toDataURL("image/png"), download: name }).click();
 }
 
-/** `now()` gives the settings `at`, the `result` and the `given` picture, the `map` and the `link`; `say` tells of it. */
+/** `now()` gives the settings `at`, the `result` and `given` picture, the `map` and the `link`; `say` tells of it. */
 class Sharing {
   constructor(now, isPage, say) {
     Object.assign(this, { now, say });
@@ -35,7 +35,7 @@ class Sharing {
     );
   }
 
-  /** Write what makes the same with these settings, and offer the files that it takes. */
+  /** Write what makes the same with these settings, and offer the files that it takes, and a `result`. */
   write(at, result) {
     this.command.textContent = commandOf(at);
     this.python.textContent = pythonOf(at);

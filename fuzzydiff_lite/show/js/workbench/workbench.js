@@ -1,11 +1,9 @@
 // The workbench: pictures, settings, runs. The last part of the module that fuzzydiff_lite/show/workbench.py joins;
 // Jupyter and page.js call `render`.
 const HONEST =
-  "The network learnt from 7 476 portraits, nearly all of members of the U.S. Congress since 1789, most of them white " +
-  "men. Children, profiles, dark pictures and covered heads are rare or missing, and every face is drawn towards " +
-  "those it saw.";
-const PAINTING =
-  "Paint what is to be invented. Keys: arrows move (with Shift by 8), Space paints, + and − size, Control + Z undoes.";
+  "The network learnt from 7 476 portraits, nearly all of members of the U.S. Congress since 1789, most of them " +
+  "white men. Children, profiles, dark pictures and covered heads are rare or missing, and every face is drawn " +
+  "towards those it saw.";
 
 class Workbench {
   constructor(model, el) {
@@ -13,7 +11,7 @@ class Workbench {
     this.isPage = Boolean(model.get("page"));
     const link = this.isPage ? readLink(location.hash, this.spec) : {};
     const { picture, shape, ...at } = { ...this.spec.start, ...link };
-    this.at = { ...at, eta: link.eta ?? etaOf(at.method) };
+    this.at = at;
     this.first = { key: keyOf(this.spec.start) };
     const [say, warn] = [(text) => (this.line.textContent = text), (text) => (this.alert.textContent = text)];
     Object.assign(this, { say, warn });
@@ -28,8 +26,11 @@ class Workbench {
     this.root.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
     this.engine = new Engine(model, (what) => this.heard(what));
     this.engine.found();
-    if (this.spec.frames) this.frames = new Frames(this.spec.frames, () => this.refresh());
-    this.load(picture, link.tone);
+    if (this.spec.frames) this.frames = new Frames(this.spec.frames);
+    this.moved = () => this.follow();
+    if (this.isPage) addEventListener("hashchange", this.moved);
+    const tone = link.tone ?? (link.picture ? undefined : at.tone); // a picture that is chosen brings its own
+    this.load(picture, tone).catch(({ message }) => warn(`The pictures cannot be shown (${message}): try again.`));
   }
 
   async load(first, tone) {
@@ -37,22 +38,21 @@ class Workbench {
     this.first.x = pictureOf(await bitmapOf(this.spec.first));
     this.pictures.choose(first);
     if (tone) this.set({ tone });
+    await this.frames?.load();
+    this.refresh();
     this.el.dataset.ready = ""; // for those who wait for it
   }
 
   layout() {
     const { at, painter, spec } = this;
-    painter.canvas.setAttribute("aria-label", "The map m over the given picture, to paint on");
-    painter.canvas.setAttribute("aria-description", PAINTING);
     const label = "The given picture as means of blocks";
     this.followed = blankCanvas(SIZE * ZOOM, { aria: { role: "img", label } });
     this.givenCaption = make("figcaption");
-    const keys = make("p", { className: "small", textContent: PAINTING });
-    this.brushes = make("div", { className: "brushes" }, keys, brushControls(painter, spec, this.say));
+    this.brushes = brushControls(painter, spec, this.say);
     this.given = make("figure", { className: "given" }, this.givenCaption, painter.canvas, this.followed);
 
     this.go = button("Run", () => this.press(), { className: "primary" });
-    this.four = button("Four answers", () => this.run(4), { title: "Of this seed and the next three" });
+    this.four = button("Four answers", () => this.busy || this.run(4), { title: "Of this seed and the next three" });
     this.effort = make("span", { className: "small" });
     this.bar = make("span");
     const progress = { className: "meter", hidden: true, aria: { role: "progressbar", label: "Progress" } };
@@ -73,15 +73,17 @@ class Workbench {
       this.controls[name] = kind(control, at[name], (value) => this.set({ [name]: value }));
     }
     const rows = (...names) => names.map((name) => this.controls[name].element);
+    const first = rows("method", "m", "share", "per", "J", "scale", "until", "eta");
+    const more = rows("steps", "tone", "seed", "rescale");
     const stays = this.isPage ? " Nothing leaves this machine." : "";
     this.root = make(
       "div",
       { className: "workbench" },
       this.pictures.element,
-      make("fieldset", { aria: { label: "Method" } }, ...rows("method", "m", "share", "per", "J", "scale", "until", "eta")),
+      make("fieldset", { aria: { label: "Method" } }, ...first),
       make("div", { className: "stage" }, this.given, this.results.element, this.brushes),
       this.results.row,
-      group("More settings", ...rows("steps", "tone", "seed", "rescale")),
+      make("fieldset", {}, make("legend", { textContent: "More settings" }), ...more),
       this.sharing.element,
       make("p", { className: "small" }, make("strong", { textContent: "A guess, not evidence. " }), HONEST, stays),
     );
@@ -92,7 +94,17 @@ class Workbench {
 
   close() {
     this.unlisten();
+    removeEventListener("hashchange", this.moved);
     this.engine.close();
+  }
+
+  /** Take over a link that is put into the address of the open page. */
+  follow() {
+    if (!this.pictures.picture) return;
+    const { picture, shape, ...at } = readLink(location.hash, this.spec);
+    if (shape) this.painter.set(this.painter.filled(shape, 0), `Filled ${shape}`);
+    if (picture) this.pictures.choose(picture);
+    this.set(at);
   }
 
   placing(cropper) {
@@ -149,7 +161,6 @@ class Workbench {
   // Runs, and what they give.
 
   press() {
-    if (!this.pictures.picture) return; // they are not there yet
     if (this.busy) this.engine.cancel();
     else this.run(1);
   }
@@ -166,6 +177,7 @@ class Workbench {
   }
 
   run(count) {
+    if (!this.pictures.picture) return; // they are not there yet
     this.warn("");
     const { at, asked } = this;
     const seeds = Array.from({ length: count }, (_, i) => at.seed + i);
@@ -181,32 +193,21 @@ class Workbench {
     if (what === "step") this.showStep();
     if (what === "answer") this.showAnswer();
     this.showState();
-    if (!this.busy) this.refresh();
+    if (!this.busy || what === "state") this.refresh();
   }
 
   showState() {
-    const { state, loaded, total, calls } = this.engine;
+    const { engine } = this;
     const { kind, bytes, why = "" } = this.model.get("engine") ?? {};
-    const size = kind === "worker" && state === "asleep" ? ` it here, ${Math.round(bytes / 1e6)} MB` : "";
+    const size = kind === "worker" && engine.state === "asleep" ? ` it here, ${Math.round(bytes / 1e6)} MB` : "";
     this.go.textContent = this.busy ? "Cancel" : `Run${size}`;
-    this.go.hidden = this.four.hidden = state === "absent";
-    this.four.disabled = this.busy;
+    this.go.hidden = this.four.hidden = engine.state === "absent";
+    this.four.setAttribute("aria-disabled", this.busy); // it keeps the focus
     this.progress.hidden = !this.busy;
-    const share = state === "loading" ? loaded / (total || 1) : calls.number / (calls.of || 1);
-    this.bar.style.width = `${100 * share}%`;
-    this.progress.setAttribute("aria-valuenow", Math.round(100 * share));
-    const seconds = calls.left / 1000;
-    const left = seconds < 10 ? seconds.toFixed(1) : Math.round(seconds);
-    const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
-    const all = callsOf(this.at);
-    const ms = this.engine.about?.call_ms;
-    const text = {
-      absent: why,
-      loading: total ? `loading: ${megabytes(loaded)} of ${megabytes(total)} MB` : "loading",
-      running: calls.of ? `${calls.number} of ${calls.of} calls, ${left} s left` : "",
-    };
-    const effort = `${all} calls of the network${ms ? `, about ${Math.max(1, Math.round((all * ms) / 1000))} s` : ""}`;
-    this.effort.textContent = text[state] ?? effort;
+    this.bar.style.width = `${100 * engine.share}%`;
+    this.progress.setAttribute("aria-valuenow", Math.round(100 * engine.share));
+    const effort = engine.state === "absent" ? why : engine.effort(callsOf(this.at));
+    this.effort.textContent = this.busy ? engine.progress : effort;
   }
 
   showStep() {
@@ -247,7 +248,7 @@ class Workbench {
       this.showState();
       this.showBelonging();
     }
-    this.sharing.write(this.at, this.results.x);
+    this.sharing.write(this.at, !this.busy && !this.results.stale && this.results.x);
   }
 
   showBelonging() {
@@ -271,7 +272,7 @@ class Workbench {
     results.draw({ frame: Infinity }); // where a run was cancelled, its last step was seen
     results.stale = Boolean(results.x);
     const run = this.engine.state === "absent" ? "" : ": press Run";
-    results.caption.textContent = results.x ? `Of other settings${run}` : `Nothing made yet${run}`;
+    results.say(results.x ? `Of other settings${run}` : `Nothing made yet${run}`);
   }
 
   /** What was computed beforehand with the present settings, or nothing. */
