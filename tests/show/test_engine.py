@@ -7,7 +7,8 @@ import torch
 
 from fuzzydiff_lite import GaussianPrior, Noise, Walk, run, samplers
 from fuzzydiff_lite.operators import AveragePool, Inpaint
-from fuzzydiff_lite.show.engine import Engine
+from fuzzydiff_lite.priors import EmpiricalPrior
+from fuzzydiff_lite.show.engine import Engine, sampler
 
 SIDE = 16
 Y = Noise(5)((1, 3, SIDE, SIDE)).clamp(-1, 1)
@@ -151,6 +152,12 @@ def test_what_is_wrong_is_said(prior, method, settings, message):
     ((content, _),) = heard.said
     assert content["kind"] == "error" and content["id"] == 1
     assert message in content["message"]
+
+
+def test_a_share_needs_the_variance_of_the_prior():
+    prior = EmpiricalPrior(Noise(0)((2, 3, SIDE, SIDE)))
+    with pytest.raises(ValueError, match="a prior whose variance is known"):
+        sampler(prior, Y, SLOPE, "fuzzy", {"walk": {}, "share": True, "rescale": True}, None)
 
 
 def test_a_fault_of_the_program_is_said_and_raised(prior, monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fuzzydiff_lite import GaussianPrior, Noise, masks, run
+from fuzzydiff_lite import GaussianPrior, Noise, Walk, masks, run, samplers
 from fuzzydiff_lite.cli import commands, options
 from fuzzydiff_lite.data import london, people, to_image, to_tensor
 from fuzzydiff_lite.operators import AveragePool
@@ -98,9 +98,30 @@ def test_it_refuses_what_it_does_not_know(prior, tmp_path):
         Workbench(start={"noise": 1}, prior=prior)
     with pytest.raises(ValueError, match="picture must be one of .*got 'nobody'"):
         Workbench(start={"picture": "nobody"}, prior=prior)
+    with pytest.raises(ValueError, match="method must be one of fuzzy, .*got 'dps'"):
+        Workbench(start={"method": "dps"}, prior=prior)
+    with pytest.raises(ValueError, match=r"seed must be one of \[0, 1, .*got 25"):
+        Workbench(start={"seed": 25}, prior=prior)
     save_grid(tmp_path / "a.json", lambda m: (faces()["Paine"], ""), {"m": [0]})
     with pytest.raises(ValueError, match="frames need the axes picture, mask, m and J"):
         Workbench(frames=tmp_path / "a.json", prior=prior)
+
+
+def test_it_runs_what_its_controls_say(made, prior):
+    y, m = made.pictures["astronaut"], shape("eyes") * 0.5 + 0.5
+    walk = Walk(20, repeats=3)
+    asked = {
+        "fuzzy": samplers.fuzzy(prior, y, 0.21 * m, walk=walk, noise=Noise(0)),
+        "repaint": samplers.repaint(prior, y, (m == 1).float(), walk=walk, noise=Noise(0)),
+        "ddim": samplers.ddim(prior, walk=20, eta=0.0, noise=Noise(0)),
+    }
+    for method, expected in asked.items():
+        assert torch.equal(made.run(map=m, method=method, m=0.21), run(expected))
+    assert made.run(seed=25).sub(made.run()).abs().max() > 0.1
+    told = [made._moved(made.spec["start"], moved)["tone"] for moved in (
+        {"picture": "Paine"}, {"picture": "Paine", "tone": "none"}, {"tone": "mono"},
+    )]  # fmt: skip
+    assert told == ["mono", "none", "mono"]
 
 
 def test_a_notebook_shows_a_widget_and_the_page_of_it(made):
@@ -365,7 +386,7 @@ def test_frames_come_at_once_and_a_run_when_it_is_asked_for(opened, site):
         page.get_by_role("slider", name="m", exact=True).press("ArrowLeft")
         assert caption.inner_text() == "Of other settings: press Run"
         assert page.locator("figure.result.stale").count() == 1
-        assert page.get_by_role("button", name="the result").is_disabled()
+        assert page.get_by_role("button", name="the result", exact=True).is_disabled()
         assert page.locator(".hero").get_attribute("aria-label") == caption.inner_text()
         page.get_by_role("slider", name="m", exact=True).press("End")
         assert caption.inner_text() == "Computed beforehand"
@@ -384,14 +405,14 @@ def test_frames_come_at_once_and_a_run_when_it_is_asked_for(opened, site):
         assert caption.inner_text() == "Restored here: Fuzzy conditioning, seed 1"
         expected = pixels(box * y + (1 - box))
         assert np.array_equal(saved(page, "the result"), expected)
-        assert saved(page, "it enlarged").shape == (256, 256, 3)
+        assert saved(page, "the result, enlarged").shape == (256, 256, 3)
         bar = page.get_by_role("progressbar")
         assert bar.is_hidden()
-        page.get_by_text("what was kept").click()
+        page.get_by_text("what is as given").click()
         assert (
             page.locator(".legend")
             .inner_text()
-            .endswith("orange: changed, 0 %. blue: invented, 14 %.")
+            .endswith("orange: further away, 0 %. blue: invented, 14 %.")
         )
         page.get_by_text("before | after").click()
         page.get_by_role("slider", name="step of the film").press("Home")
@@ -401,7 +422,7 @@ def test_frames_come_at_once_and_a_run_when_it_is_asked_for(opened, site):
         page.get_by_role("slider", name="J", exact=True).press("ArrowRight")
         press(page, "Run")
         bar.wait_for()
-        assert page.get_by_role("button", name="the result").is_disabled()
+        assert page.get_by_role("button", name="the result", exact=True).is_disabled()
         press(page, "Cancel")
         caption.filter(has_text="Of other settings: press Run").wait_for()
         page.get_by_role("slider", name="J", exact=True).press("Home")
@@ -578,7 +599,7 @@ def test_what_keeps_the_engine_from_starting_is_said(opened, site):
 @pytest.mark.pages
 def test_what_is_broken_is_said(opened, site):
     with opened(site[0] + "odd.html", width=700) as (page, faults):
-        page.locator(".actions").filter(has_text="built without the network").wait_for()
+        page.locator(".actions").filter(has_text="built without its neural network").wait_for()
         assert faults == []
     with opened(site[0] + "broken.html", width=700) as (page, faults):
         page.get_by_role("alert").filter(has_text="The pictures cannot be shown").wait_for()

@@ -5,7 +5,7 @@ const CACHE = "fuzzydiff";
 export async function ask(file) {
   const address = new URL(file, import.meta.url);
   const response = await fetch(address, { cache: "no-cache" }).catch(({ message }) => {
-    throw new Error(`live/${file} cannot be had (${message}). Is the network or the server gone? Try again.`);
+    throw new Error(`live/${file} cannot be had (${message}). Is the connection or the server gone? Try again.`);
   });
   if (response.ok) return response;
   throw new Error(`live/${file} is missing from this book (status ${response.status}). Build the book again.`);

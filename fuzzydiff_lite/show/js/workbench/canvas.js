@@ -129,7 +129,7 @@ class MapPainter {
   }
 
   clear() {
-    this.set(new Float32Array(PIXELS).fill(1), "Cleared: all is kept");
+    this.set(new Float32Array(PIXELS).fill(1), "Cleared: the map is 1 everywhere");
   }
 
   undo(from = this.past, to = this.future, said = "Undone") {

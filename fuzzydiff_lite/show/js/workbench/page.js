@@ -40,7 +40,8 @@ class PageModel {
     if (!this.root) return none("To run the network, open this in the built book, or run the notebook.");
     const answer = await fetch(new URL("live/live.json", this.root)).catch(() => ({ ok: false }));
     const facts = answer.ok && (await answer.json().catch(() => null)); // null where there is no npm
-    if (!facts) return none("This book was built without the network: run make html where npm is to be had.");
+    const without = "This book was built without its neural network: run make html where npm can reach its registry.";
+    if (!facts) return none(without);
     return { kind: "worker", bytes: facts.model.bytes + facts.wasm.bytes };
   }
 

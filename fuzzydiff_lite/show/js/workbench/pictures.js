@@ -2,8 +2,9 @@
 
 /** `chosen()` is called when `name` and `picture` are new, `placing(cropper)` while an own one is placed, or null. */
 class Pictures {
-  constructor({ pictures, marks }, { chosen, placing, say, warn }) {
+  constructor({ pictures, marks }, { isPage, chosen, placing, say, warn }) {
     Object.assign(this, { spec: pictures, marks, chosen, placing, say, warn, all: {}, cropper: null });
+    this.yours = `Your own picture: it ${isPage ? "stays here" : "goes to the kernel of this notebook, nowhere else"}.`;
     this.thumbs = make("div", { className: "thumbs", aria: { role: "group", label: "Picture" } });
     this.file = make("input", { type: "file", accept: "image/*", hidden: true });
     this.file.addEventListener("change", () => this.open(this.file.files[0]));
@@ -28,7 +29,7 @@ class Pictures {
     this.leave();
     Object.assign(this, { name, picture: this.all[name] });
     for (const thumb of this.thumbs.children) thumb.setAttribute("aria-pressed", thumb.dataset.name === name);
-    this.about.textContent = this.spec[name]?.about ?? "Your own picture: it stays here.";
+    this.about.textContent = this.spec[name]?.about ?? this.yours;
     this.chosen();
   }
 
@@ -73,7 +74,7 @@ class Pictures {
       this.cropper = new Cropper(bitmap, this.marks, use, () => this.leave());
       this.placing(this.cropper);
       this.cropper.canvas.focus();
-      this.say("Your picture stays here. Bring eyes and mouth to the marks.");
+      this.say(`${this.yours} Bring eyes and mouth to the marks.`);
     } catch (error) {
       this.warn(error.message);
     }

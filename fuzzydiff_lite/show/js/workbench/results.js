@@ -1,7 +1,7 @@
 // What a run gives: the picture, large; its film; before and after; which pixels were kept; several answers in a row.
 const NEAR = 0.1; // a pixel this close to the given one, in [-1, 1], counts as kept
 const ORANGE = [230, 159, 0]; // covers what was changed
-const VIEWS = { result: "result", compare: "before | after", kept: "what was kept" };
+const VIEWS = { result: "result", compare: "before | after", kept: "what is as given" };
 
 /** One of several things to see, as a row of radio buttons. */
 function choice(label, options, act) {
@@ -146,7 +146,8 @@ class Results {
     show(this.hero, imageOf(null, value));
     const share = (fate) => `${Math.round((100 * fates.filter((value) => value === fate).length) / PIXELS)} %`;
     const swatch = (className, text) => make("span", { className, textContent: text });
-    const parts = [`Not covered: kept, ${share(2)}. `, swatch("changed", "orange"), `: changed, ${share(1)}. `];
+    const parts = [`Not covered: within ${NEAR} of the given picture (black to white is 2), ${share(2)}. `];
+    parts.push(swatch("changed", "orange"), `: further away, ${share(1)}. `);
     this.legend.replaceChildren(...parts, swatch("tint", "blue"), `: invented, ${share(0)}.`);
   }
 
@@ -185,6 +186,7 @@ class Results {
       : [[spreadOf(xs, () => true), "in a pixel"]];
     const found = spreads.filter(([spread]) => spread !== null);
     const parts = found.map(([spread, where]) => `${spread.toFixed(2)} ${where}`);
-    return `Only the noise differs. From black to white is 2; they differ by ${parts.join(", by ")}.`;
+    const alone = "The answers differ by their noise alone. Black to white is 2.";
+    return `${alone} A pixel varies (standard deviation) by ${parts.join(", by ")}.`;
   }
 }

@@ -14,8 +14,11 @@ const METHODS = {
 
 /** The controls of a run, and the stops of its sliders. */
 const controlsOf = ({ stops }) => ({
-  m: { name: "m", values: stops.m, hint: "scales the painted map; weight of each fusion" },
-  share: { name: "m", values: stops.share, hint: "scales the painted map; share that the whole run keeps" },
+  m: { name: "m", values: stops.m, hint: "multiplies the painted map: the weight of each fusion" },
+  share: {
+    ...{ name: "m", values: stops.share },
+    hint: "multiplies the painted map: how much a run keeps, detail least. σ_y: noise per pixel that says the same",
+  },
   J: { name: "J", values: stops.J, hint: "times each step is walked" },
   steps: { name: "steps", values: stops.steps },
   eta: { name: "eta", values: stops.eta, hint: "share of fresh noise" },
@@ -23,7 +26,7 @@ const controlsOf = ({ stops }) => ({
   until: { name: "until", values: stops.until, hint: "level down to which it is followed" },
   seed: { name: "seed", values: stops.seed },
   per: { name: "m is", options: { fusion: "a weight, per fusion", run: "a share, per run" } },
-  tone: { name: "tone", options: { colour: "colour", mono: "monochrome", none: "not told" } },
+  tone: { name: "tone", options: { colour: "colour", mono: "monochrome", none: "not given to the network" } },
   rescale: { name: "correction", hint: "of the variance of a blend" },
 });
 

@@ -15,7 +15,7 @@ class Sharing {
     const small = ({ at, given }) => savePng(imageOf(blocks(given, at.scale)), "small.png", SIZE / at.scale);
     const saves = {
       "the result": ({ result }) => savePng(imageOf(result), "restored.png"),
-      "it enlarged": ({ result }) => savePng(imageOf(result), "restored-4x.png", 4 * SIZE),
+      "the result, enlarged": ({ result }) => savePng(imageOf(result), "restored-4x.png", 4 * SIZE),
       "given.png": ({ given }) => savePng(imageOf(given), "given.png"),
       "map.png": ({ map }) => savePng(imageOf(null, (i) => Math.round(255 * map[i])), "map.png"),
       "small.png": small,
@@ -39,7 +39,7 @@ class Sharing {
   write(at, result) {
     this.command.textContent = commandOf(at);
     this.python.textContent = pythonOf(at);
-    for (const name of ["the result", "it enlarged"]) this.saves[name].disabled = !result;
+    for (const name of ["the result", "the result, enlarged"]) this.saves[name].disabled = !result;
     this.saves["map.png"].hidden = METHODS[at.method].map === "none";
     this.saves["given.png"].hidden = at.method === "ddim";
     this.saves["small.png"].hidden = at.method !== "ilvr" || at.scale === 16;

@@ -2,8 +2,8 @@
 // Jupyter and page.js call `render`.
 const HONEST =
   "The network learnt from 7 476 portraits, nearly all of members of the U.S. Congress since 1789, most of them " +
-  "white men. Children, profiles, dark pictures and covered heads are rare or missing, and every face is drawn " +
-  "towards those it saw.";
+  "white men. Women and people of colour are few. Children, faces turned aside, dark photographs and covered heads " +
+  "are rare or missing. Every face is drawn towards those it saw. Never use a result to say who somebody is.";
 
 class Workbench {
   constructor(model, el) {
@@ -18,7 +18,8 @@ class Workbench {
     this.painter = new MapPainter(this.spec, (said) => this.changed(said), say);
     this.painter.filled(shape, 0, this.painter.map);
     const chosen = () => this.set({ tone: this.pictures.tone });
-    this.pictures = new Pictures(this.spec, { chosen, placing: (cropper) => this.placing(cropper), say, warn });
+    const placing = (cropper) => this.placing(cropper);
+    this.pictures = new Pictures(this.spec, { isPage: this.isPage, chosen, placing, say, warn });
     this.sharing = new Sharing(() => this.now, this.isPage, say);
     this.layout();
     this.unlisten = this.pictures.listen(this.root);
