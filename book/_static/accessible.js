@@ -31,7 +31,8 @@ async function start() {
     new MutationObserver(() => hideIcons(button)).observe(button, { childList: true });
     hideIcons(button);
   }
-  for (const button of document.querySelectorAll(".search-button-field")) button.removeAttribute("aria-label");
+  const said = ".search-button-field, details.hide > summary"; // their words are their names
+  for (const element of document.querySelectorAll(said)) element.removeAttribute("aria-label");
   await window.MathJax?.startup?.promise;
   const watched = new ResizeObserver((entries) => entries.forEach(({ target }) => stop(target)));
   for (const element of document.querySelectorAll(SCROLLERS)) watched.observe(element);
