@@ -22,6 +22,7 @@ class Workbench {
     this.pictures = new Pictures(this.spec, { isPage: this.isPage, chosen, placing, say, warn });
     this.sharing = new Sharing(() => this.now, this.isPage, say);
     this.layout();
+    this.showControls();
     this.unlisten = this.pictures.listen(this.root);
     // In JupyterLab d d deletes the cell; Control + s may save.
     this.root.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.stopPropagation());
