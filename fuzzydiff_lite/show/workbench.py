@@ -42,6 +42,8 @@ PARTS = ["eyes", "mouth"]  # shapes that are added to a map; the others begin an
 MARKS = {"eyes": [(23.5, 29.5), (40.5, 29.5)], "mouth": [(32.0, 47.5)]}
 START = {
     "picture": "astronaut",
+    "tone": "colour",
+    "method": "fuzzy",
     "shape": "box",
     "per": "fusion",
     "m": 1.0,
@@ -50,6 +52,7 @@ START = {
     "steps": 20,
     "seed": 0,
     "rescale": True,
+    "eta": 1.0,
     "scale": 8,
     "until": 0,
 }
@@ -138,8 +141,8 @@ class Workbench(anywidget.AnyWidget):
     page runs the same in the browser. `method` is the one chosen at first: fuzzy, repaint,
     ddnm, ilvr or ddim. `frames` names a file of `save_grid` with the axes picture, mask, m and
     J, whose pictures, 20 steps with seed 0, are shown before anything runs. `start` replaces
-    some of `START`, "tone" and "eta", by values of `STOPS`. `prior` takes the place of the
-    shipped one, `load_prior()`.
+    some of `START`, by values of `STOPS`. `prior` takes the place of the shipped one,
+    `load_prior()`.
 
     The attribute `pictures` has the faces to pick, (1, 3, 64, 64) in [-1, 1] by name. Raises
     ValueError for another method, start or frames.
@@ -158,21 +161,18 @@ class Workbench(anywidget.AnyWidget):
         prior: Prior | None = None,
     ):
         self.pictures, self.prior = faces(), prior or load_prior()
-        usual = START | {"tone": "colour", "J": 1 if method in ONCE else START["J"]}
+        usual = START | ({"J": 1} if method in ONCE else {})
         start = self._moved(usual, {"method": method} | (start or {}))
         for name, stops in STOPS.items():
             if start[name] not in stops:
                 raise ValueError(f"{name} must be one of {stops}, got {start[name]}")
-        self._given, self._map = self.pictures[start["picture"]], shape(start["shape"])
-        spec = {"start": start, "pictures": _described(self.pictures), "shapes": SHAPES}
-        spec["parts"] = PARTS
-        spec |= {"marks": MARKS, "tint": TINT, "variance": self.prior.variance}
-        spec["stops"] = STOPS
+        self._restored = self._run(start, shape(start["shape"]))
+        spec = {"start": start, "stops": STOPS, "variance": self.prior.variance}
+        spec |= {"pictures": _described(self.pictures), "first": _file(self._restored)}
+        spec |= {"shapes": SHAPES, "parts": PARTS, "marks": MARKS, "tint": TINT}
         if frames is not None:
             grid = _frames(frames)
             spec["frames"] = grid._asdict() | {"sprite": data_uri("webp", grid.sprite)}
-        self._restored = self._run(start, self._map)
-        spec["first"] = _file(self._restored)
         super().__init__(spec=spec)
         self._engine = Engine(lambda content, buffers: self.send(content, buffers), self.prior)
         self.on_msg(lambda _, content, buffers: self._engine.receive(content, buffers))
@@ -189,13 +189,14 @@ class Workbench(anywidget.AnyWidget):
 
     def _moved(self, start, moved):
         """A start with some of its controls moved; a picture moves its tone, a method its eta."""
-        if "picture" in moved:
-            start = start | {"tone": TONE.get(moved["picture"], "colour")}
-        if "method" in moved:
-            start = start | {"method": "", "eta": float(moved["method"] != "ddim")}
         if unknown := set(moved) - set(start):
             raise ValueError(f"a start has {', '.join(start)}, got {', '.join(unknown)}")
-        start = start | moved
+        brought = {}
+        if "picture" in moved:
+            brought["tone"] = TONE.get(moved["picture"], "colour")
+        if "method" in moved:
+            brought["eta"] = float(moved["method"] != "ddim")
+        start = start | brought | moved
         for name, known in {"picture": self.pictures, "method": METHODS}.items():
             if start[name] not in known:
                 raise ValueError(
@@ -217,8 +218,8 @@ class Workbench(anywidget.AnyWidget):
         script = MODULE + (JS / "workbench/page.js").read_text(encoding="utf-8")
         start = self.spec["start"]
         tint = from_uint8(torch.tensor(TINT, dtype=torch.uint8))[None, :, None, None]
-        clear = 0.2 + 0.8 * self._map
-        painted = clear * self._given + (1 - clear) * tint
+        clear = 0.2 + 0.8 * shape(start["shape"])
+        painted = clear * self.pictures[start["picture"]] + (1 - clear) * tint
         both = sheet(torch.cat([painted, self._restored]), columns=2)
         image = both.resize((512, 256), Image.Resampling.BICUBIC)
         alt = (
