@@ -4,19 +4,17 @@
 """
 
 import base64
-import functools
 import io
 import json
 import re
-import threading
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.conftest import served
 
 pytestmark = pytest.mark.pages
 
@@ -78,29 +76,9 @@ STOPS = """() => {
 }"""
 
 
-class Silent(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # many files a connection
-
-    def log_message(self, *args):
-        pass
-
-    def end_headers(self):
-        self.send_header("Cache-Control", "max-age=3600")
-        super().end_headers()
-
-
-@contextmanager
-def served(folder):
-    handler = functools.partial(Silent, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
 @pytest.fixture(scope="module")
 def site():
-    with served(HTML) as address:
+    with served(HTML, seconds=3600) as address:
         yield address
 
 

@@ -7,9 +7,6 @@ import json
 import re
 import runpy
 import shlex
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -26,6 +23,7 @@ from fuzzydiff_lite.show import workbench
 from fuzzydiff_lite.show.engine import sampler
 from fuzzydiff_lite.show.widgets import save_grid
 from fuzzydiff_lite.show.workbench import JS, MARKS, START, Workbench, faces, shape
+from tests.conftest import served
 
 METHODS = ["fuzzy", "repaint", "ddnm", "ilvr", "ddim"]
 SETTINGS = "workbench/settings.js"
@@ -337,15 +335,8 @@ def site(made, prior, tmp_path_factory):
     (folder / "live/worker.js").write_text(ENGINE, encoding="utf-8")
     about = {"model": {"bytes": 16_400_000}, "wasm": {"bytes": 3_600_000}}
     (folder / "live/live.json").write_text(json.dumps(about))
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/", folder
-    server.shutdown()
+    with served(folder) as address:
+        yield address, folder
 
 
 def ready(page):

@@ -16,7 +16,7 @@ from filelock import FileLock
 from fuzzydiff_lite import Noise, Walk, load_prior, masks, samplers
 from fuzzydiff_lite.data import astronaut
 from fuzzydiff_lite.operators import AveragePool, Inpaint
-from tests.book.test_pages import served
+from tests.conftest import served
 
 pytestmark = pytest.mark.pages
 
@@ -99,7 +99,7 @@ class Engine:
 @pytest.fixture(scope="module")
 def engine(opened, live):
     """One that has loaded the network."""
-    with served(live) as address, opened(address + "page.html") as (page, faults):
+    with served(live, seconds=3600) as address, opened(address + "page.html") as (page, faults):
         made = Engine(page)
         made.send("load")
         assert made.until(None, "ready", "error")[-1]["kind"] == "ready"
@@ -117,7 +117,7 @@ def test_it_loads_with_progress_and_is_kept_for_the_next_visit(opened, live):
     total = about["model"]["bytes"] + about["wasm"]["bytes"]
     assert total < 25e6
     asked = []
-    with served(live) as address:
+    with served(live, seconds=3600) as address:
         for visit in "first", "second":
             with opened(address + "page.html") as (page, faults):
                 page.on(
@@ -223,7 +223,7 @@ def test_a_damaged_or_missing_file_is_named_and_can_be_mended(opened, live, tmp_
             (tmp_path / name).write_bytes(data)
             os.utime(tmp_path / name, 2 * (next(seconds),))
 
-    with served(tmp_path) as address, opened(address + "page.html") as (page, _):
+    with served(tmp_path, seconds=3600) as address, opened(address + "page.html") as (page, _):
         engine = Engine(page)
         for name, data, message in faults_of:
             write(name, data)
@@ -238,7 +238,7 @@ def test_a_damaged_or_missing_file_is_named_and_can_be_mended(opened, live, tmp_
 
 
 def test_it_says_when_it_is_offline(opened, live):
-    with served(live) as address, opened(address + "page.html") as (page, _):
+    with served(live, seconds=3600) as address, opened(address + "page.html") as (page, _):
         with page.expect_event("requestfinished", lambda asked: "noise.js" in asked.url):
             engine = Engine(page)  # all of the worker's files are there
         page.context.set_offline(True)
@@ -264,7 +264,7 @@ def test_it_says_what_a_browser_lacks(opened, live, tmp_path, lacking, message):
     shutil.copytree(live, tmp_path, dirs_exist_ok=True)
     (tmp_path / "lacking.js").write_text(lacking)
     (tmp_path / "start.js").write_text('import "./lacking.js";\nimport "./worker.js";\n')
-    with served(tmp_path) as address, opened(address + "page.html") as (page, _):
+    with served(tmp_path, seconds=3600) as address, opened(address + "page.html") as (page, _):
         engine = Engine(page, "start.js")
         engine.send("load")
         last = engine.until(None, "ready", "error")[-1]
@@ -280,7 +280,7 @@ def test_it_loads_without_https_and_checksums(opened, live, tmp_path):
     (tmp_path / "start.js").write_text('import "./lacking.js";\nimport "./worker.js";\n')
     model = bytearray((live / "prior.onnx").read_bytes())
     model[0] ^= 255
-    with served(tmp_path) as address, opened(address + "page.html") as (page, _):
+    with served(tmp_path, seconds=3600) as address, opened(address + "page.html") as (page, _):
         engine = Engine(page, "start.js")
         (tmp_path / "prior.onnx").write_bytes(model)
         engine.send("load")
@@ -308,7 +308,10 @@ export const InferenceSession = { create: async () => ({ run }) };
 def test_after_a_trap_in_a_run_the_network_is_loaded_anew(opened, live, tmp_path):
     shutil.copytree(live, tmp_path, dirs_exist_ok=True)
     (tmp_path / "ort.mjs").write_text(FAKE)
-    with served(tmp_path) as address, opened(address + "page.html") as (page, faults):
+    with (
+        served(tmp_path, seconds=3600) as address,
+        opened(address + "page.html") as (page, faults),
+    ):
         engine = Engine(page)
         engine.send("load")
         engine.until(None, "ready", "error")
